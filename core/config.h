@@ -1,0 +1,88 @@
+/*
+ * config: environment and conf/gateway.lua become one immutable struct. Built once on the control
+ * thread before anything else; read by everyone afterwards without a lock. The environment wins
+ * over the file.
+ */
+#ifndef GATE_CONFIG_H
+#define GATE_CONFIG_H
+
+#include "base/log.h"
+#include "script/script.h"
+
+enum {
+    GATE_CONFIG_MAX_INSTANCES = 64,
+    GATE_CONFIG_MAX_ROUTE_HEADERS = 16,
+};
+
+/* The clocks of one attempt, in ms. 0 turns a clock off, but connect. */
+struct gate_clocks {
+    uint32_t connect_ms;     /* TCP and TLS; default 10,000 */
+    uint32_t first_token_ms; /* request sent to first byte of the answer's body; default 120,000 */
+    uint32_t idle_ms;        /* between two pieces of the answer; default 120,000 */
+    uint32_t total_ms;       /* the whole attempt; default 1,800,000 */
+    uint32_t keepalive_ms;   /* comments to a waiting stream client; default 0 = off */
+};
+
+/* One configured option of an instance, before it is checked against the plugin's schema. */
+struct gate_config_option {
+    char *name;
+    enum gate_option_type type;
+    char *string; /* GATE_OPTION_STRING */
+    double number;
+    bool boolean;
+    char **list;
+    size_t list_len;
+};
+
+/* One provider instance. */
+struct gate_config_instance {
+    char *name;    /* [a-z0-9][a-z0-9_-]*; unique */
+    char *plugin;  /* name of the provider plugin */
+    char *key_env; /* variable that holds the API key or the OAuth JSON; NULL: the provider needs
+                      none */
+    enum gate_credential_kind credential_kind;
+    char *secret; /* from key_env; never printed */
+    size_t secret_len;
+    char *dedup;            /* "off", "auto", "exact"; default auto */
+    uint32_t dedup_hold_ms; /* default 150 */
+    struct gate_clocks clocks;
+    struct gate_config_option *options;
+    size_t option_count;
+    bool from_environment; /* made because DASHSCOPE_API_KEY, OPENAI_API_KEY or QWEN_CREDS_JSON is
+                              set */
+};
+
+struct gate_config {
+    char *listen_host;    /* "127.0.0.1", "::1", "0.0.0.0" */
+    uint16_t listen_port; /* 0: any free port, said in the log */
+    uint32_t workers;
+    enum gate_log_level log_level;
+    enum gate_log_format log_format;
+    char *data_dir, *conf_dir, *plugin_dir, *script_dir;
+    char *api_key;              /* at least 16 characters; never logged */
+    bool api_key_is_new;        /* made at this start: print it once */
+    char *api_key_file;         /* where a made key is kept; NULL when API_KEY is set */
+    bool allow_private;         /* LLM_GATE_ALLOW_PRIVATE=1 */
+    size_t max_body;            /* bytes; default 32 MiB */
+    uint32_t header_timeout_ms; /* a request's head must be complete; default 30,000 */
+    uint32_t body_timeout_ms;   /* between two reads of a body; default 30,000 */
+    uint32_t idle_timeout_ms;   /* keep-alive connection without a request; default 75,000 */
+    uint32_t write_timeout_ms;  /* a client that takes no byte of its answer; default 120,000 */
+    uint32_t drain_ms;          /* after SIGTERM; default 30,000 */
+    uint32_t max_connections;   /* of one worker; default 10,000 */
+    struct gate_clocks clocks;
+    char **route_headers; /* lower case */
+    size_t route_header_count;
+    struct gate_mapping *mappings; /* MODEL_MAPPINGS */
+    size_t mapping_count;
+    struct gate_config_instance *instances;
+    size_t instance_count;
+};
+
+/* Reads the environment and conf_dir/gateway.lua. GATE_EINVAL: err names the variable or file:line
+ * and key, what it says and what was expected. With make_key, creates data_dir and the key file if
+ * API_KEY is unset. */
+enum gate_status gate_config_load(bool make_key, struct gate_config **out, struct gate_error *err);
+void gate_config_destroy(struct gate_config *c); /* wipes secrets */
+
+#endif
