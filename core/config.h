@@ -12,6 +12,7 @@
 enum {
     GATE_CONFIG_MAX_INSTANCES = 64,
     GATE_CONFIG_MAX_ROUTE_HEADERS = 16,
+    GATE_CONFIG_MAX_WARNINGS = 8,
 };
 
 /* The clocks of one attempt, in ms. 0 turns a clock off, but connect. */
@@ -58,12 +59,13 @@ struct gate_config {
     uint32_t workers;
     enum gate_log_level log_level;
     enum gate_log_format log_format;
-    char *data_dir, *conf_dir, *plugin_dir, *script_dir;
-    char *api_key;              /* at least 16 characters; never logged */
-    bool api_key_is_new;        /* made at this start: print it once */
-    char *api_key_file;         /* where a made key is kept; NULL when API_KEY is set */
-    bool allow_private;         /* LLM_GATE_ALLOW_PRIVATE=1 */
-    size_t max_body;            /* bytes; default 32 MiB */
+    char *data_dir, *plugin_dir;
+    char *conf_dir, *script_dir; /* NULL: there is none */
+    char *api_key;       /* never logged; NULL only without make_key, when there is no key yet */
+    bool api_key_is_new; /* made at this start: print it once */
+    char *api_key_file;  /* where a made key is kept; NULL when API_KEY is set */
+    bool allow_private;  /* LLM_GATE_ALLOW_PRIVATE=1 */
+    size_t max_body;     /* bytes; default 32 MiB */
     uint32_t header_timeout_ms; /* a request's head must be complete; default 30,000 */
     uint32_t body_timeout_ms;   /* between two reads of a body; default 30,000 */
     uint32_t idle_timeout_ms;   /* keep-alive connection without a request; default 75,000 */
@@ -77,6 +79,8 @@ struct gate_config {
     size_t mapping_count;
     struct gate_config_instance *instances;
     size_t instance_count;
+    char *warnings[GATE_CONFIG_MAX_WARNINGS]; /* lines to log once the log is set up */
+    size_t warning_count;
 };
 
 /* Reads the environment and conf_dir/gateway.lua. GATE_EINVAL: err names the variable or file:line
@@ -84,5 +88,9 @@ struct gate_config {
  * API_KEY is unset. */
 enum gate_status gate_config_load(bool make_key, struct gate_config **out, struct gate_error *err);
 void gate_config_destroy(struct gate_config *c); /* wipes secrets */
+
+/* Overwrites and removes API_KEY and every variable that gave an instance its secret, so that no
+ * child and no dump of the environment carries them. Before any thread is started. */
+void gate_config_scrub_environment(const struct gate_config *c);
 
 #endif

@@ -11,10 +11,19 @@
 
 enum gate_log_format { GATE_LOG_TEXT = 0, GATE_LOG_JSON };
 
-/* Control thread, before any worker runs. fd is where lines go (2). */
+enum {
+    GATE_LOG_MAX_MESSAGE = 4096, /* bytes of a message; the rest is cut */
+    GATE_LOG_MAX_VALUE = 512,    /* bytes of one value of a request line; the rest is cut */
+};
+
+/* Control thread, before any worker runs. fd is where lines go (2). A line that fd does not take
+ * (full and non-blocking, closed, disk full) is dropped and counted; the process must ignore
+ * SIGPIPE. */
 void gate_log_setup(enum gate_log_level level, enum gate_log_format format, int fd);
 enum gate_log_level gate_log_level_now(void);
 enum gate_log_format gate_log_format_now(void);
+/* Lines dropped since the start. Any thread. */
+uint64_t gate_log_dropped(void);
 
 /* Any thread. Writes one line: time, level, message (control bytes escaped, cut at 4 KiB). */
 __attribute__((format(printf, 2, 3))) void gate_log(enum gate_log_level level, const char *format,
@@ -45,6 +54,8 @@ struct gate_log_request {
 /* One worker's pending lines. */
 struct gate_log_batch {
     struct gate_buf lines;
+    uint64_t second; /* the time that `stamp` shows, in seconds since the epoch */
+    char stamp[20];  /* "2026-01-02T03:04:05." */
 };
 void gate_log_batch_init(struct gate_log_batch *b);
 /* Appends a line at level INFO (nothing is done when the level hides it); flushes by itself above

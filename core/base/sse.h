@@ -16,11 +16,10 @@
 struct gate_sse {
     struct gate_buf carry;  /* the unfinished event at the end of the last chunk */
     struct gate_buf joined; /* data of an event with several data lines */
-    size_t scanned;         /* bytes of carry already searched */
     bool at_line_start;     /* the last byte searched ended a line */
     bool skip_lf;           /* the last byte was CR: an LF now belongs to the same line end */
     bool started;           /* past a possible byte order mark */
-    bool overflow; /* the current event was longer than max: its bytes were handed out unparsed */
+    bool overflow;          /* the current event is longer than max: it is handed out unparsed */
 };
 
 typedef void (*gate_sse_cb)(void *ctx, const struct gate_event *event);
@@ -32,13 +31,15 @@ void gate_sse_init(struct gate_sse *s, size_t max_event);
 void gate_sse_finish(struct gate_sse *s);
 
 /* Feeds bytes; cb is called for each complete event, with views that are valid during cb only. cb
- * must not feed s. */
+ * must neither feed nor finish s. */
 void gate_sse_feed(struct gate_sse *s, struct gate_str bytes, gate_sse_cb cb, void *ctx);
 
 /* The bytes behind the last complete event, at the end of the stream. Valid until finish. */
 struct gate_str gate_sse_rest(const struct gate_sse *s);
 
-/* Parses one complete event's raw bytes (a helper for tests and for filters that rewrite). */
+/* Parses one complete event's raw bytes (for tests and for whoever kept an event). A byte order mark
+ * at their start is skipped. joined receives the data of several data lines; when they do not fit
+ * its cap, has_data is false. */
 void gate_sse_parse(struct gate_str raw, struct gate_buf *joined, struct gate_event *event);
 
 #endif

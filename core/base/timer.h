@@ -26,11 +26,18 @@ struct gate_timer {
 struct gate_timers {
     struct gate_timer slots[GATE_TIMER_SLOTS]; /* list heads */
     uint64_t used[GATE_TIMER_SLOTS / 64];      /* which slots hold a timer */
-    uint64_t now_ms;                           /* time of the last run */
+    uint64_t now_ms;                           /* what arming counts from: last run or touch */
     uint64_t tick;                             /* last tick that was run */
     size_t armed;
 };
 
+/* Brings the wheel's time up to date without firing anything: for callbacks that the loop makes
+ * after a long sleep and before gate_timers_run. */
+static inline void gate_timers_touch(struct gate_timers *w, uint64_t now_ms)
+{
+    if (now_ms > w->now_ms)
+        w->now_ms = now_ms;
+}
 void gate_timers_init(struct gate_timers *w, uint64_t now_ms);
 /* Arms (or moves) t to fire `after_ms` from the wheel's time. Does not call cb itself, even for 0.
  */

@@ -22,7 +22,6 @@ struct gate_endpoint {
     bool public_only; /* refuse private, loopback and link-local addresses after resolving */
     uint32_t id;      /* unique; key of connection pools */
     _Atomic uint32_t refs;
-    void *tls_context; /* owned by the transport: verification settings for this host */
 };
 
 /* base_url is "http[s]://host[:port][/path]". See gate_host.endpoint_create. */
@@ -57,9 +56,6 @@ struct gate_upstream_head {
 /* Called by the transport. None is called from inside send, and none after done or cancel. Any of
  * them may cancel. */
 struct gate_upstream_events {
-    /* The request is on its way: connected (or a pooled connection was taken) and written to the
-     * socket. */
-    void (*on_sent)(void *ctx);
     /* A final head (1xx are skipped). */
     void (*on_head)(void *ctx, const struct gate_upstream_head *head);
     /* A piece of the body, lent. The callee may pause. */
@@ -87,8 +83,8 @@ struct gate_upstream_call; /* one request in flight; opaque */
 struct gate_transport_ops {
     struct gate_upstream_call *(*send)(void *transport, const struct gate_upstream_request *request,
                                        const struct gate_upstream_events *events, void *ctx);
-    /* After pause no on_data comes until resume; at most one piece that was already read may be
-     * kept inside. */
+    /* After pause nothing more is read until resume; what one read had brought (64 KiB) may still
+     * be delivered. */
     void (*pause)(struct gate_upstream_call *call);
     void (*resume)(struct gate_upstream_call *call);
     /* Ends the call without on_done. Closes its connection unless the message was complete. */

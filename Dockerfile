@@ -1,0 +1,37 @@
+# The gateway in a container: built from this checkout, run by an unprivileged user.
+#
+#   docker build -t llm-gate .
+#   docker run -p 8080:8080 -v llm-gate-data:/data llm-gate
+
+FROM debian:bookworm-slim AS build
+WORKDIR /src
+COPY dev ./
+COPY .ci/packages.txt .ci/
+RUN ./dev setup build
+COPY . .
+RUN ./dev build && DESTDIR=/out cmake --install build --prefix /usr/local --strip
+
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="llm-gate" \
+      org.opencontainers.image.description="LLM API gateway" \
+      org.opencontainers.image.licenses="MIT"
+RUN apt-get update -q \
+    && apt-get install -q -y --no-install-recommends \
+       ca-certificates libcjson1 libh2o-evloop0.13 liblua5.4-0 libssl3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --user-group --uid 10001 --home-dir /data --shell /usr/sbin/nologin gate \
+    && install -d -o gate -g gate -m 0700 /data
+COPY --from=build /out/usr/local /usr/local
+COPY --chown=gate:gate conf /conf
+
+ENV LLM_GATE_LISTEN=0.0.0.0:8080 \
+    LLM_GATE_DATA_DIR=/data \
+    LLM_GATE_CONF_DIR=/conf
+USER gate
+WORKDIR /data
+VOLUME ["/data", "/conf"]
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=4s --start-period=5s --retries=3 \
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${LLM_GATE_LISTEN##*:} && printf 'GET /health HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r -t 3 line <&3 && [[ $line == 'HTTP/1.1 200'* ]]"]
+ENTRYPOINT ["/usr/local/bin/llm-gate"]

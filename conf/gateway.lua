@@ -1,0 +1,53 @@
+-- gateway.lua: where the gateway listens, its limits, and its providers. Read once, at start.
+-- It returns one table. Every key is optional and an environment variable wins over its key; as
+-- shipped all keys are comments, so the environment decides. Times are in milliseconds.
+-- docs/configuration.md describes them all; `llm-gate check` tells what is wrong here.
+-- No secret belongs in this file: a provider names the variable that holds its key.
+
+return {
+    -- listen = "127.0.0.1:8080",
+    -- workers = 4, -- threads that serve; default: one for each CPU
+    -- log_level = "INFO", -- DEBUG, INFO, WARN, ERROR
+    -- log_format = "text", -- or "json"
+    -- max_body = 32 * 1024 * 1024, -- bytes of a request's body
+    -- drain_ms = 30000, -- running requests get this long after SIGTERM
+
+    -- Clients.
+    -- max_connections = 10000, -- of one worker
+    -- header_timeout_ms = 30000, -- until the head of a request is complete
+    -- body_timeout_ms = 30000, -- between two reads of a body
+    -- idle_timeout_ms = 75000, -- connection without a request
+    -- write_timeout_ms = 120000, -- client that takes nothing of its answer
+
+    -- The clocks of one attempt at a provider; 0 turns a clock off (not connect_ms).
+    -- clocks = {
+    --     connect_ms = 10000,
+    --     first_token_ms = 120000,
+    --     idle_ms = 120000, -- between two pieces of an answer
+    --     total_ms = 1800000,
+    --     keepalive_ms = 0, -- comments to a client that waits for a stream
+    -- },
+
+    -- Client headers that route(req) in routing.lua may see, as req.headers["x-team"].
+    -- route_headers = { "x-team" },
+
+    -- echo = false, -- no built-in model "echo"
+
+    -- More providers beside those that DASHSCOPE_API_KEY, OPENAI_API_KEY and QWEN_CREDS_JSON make.
+    -- `llm-gate plugins` lists plugins and options. Clients can ask for "local/llama3.2".
+    -- providers = {
+    --     {
+    --         name = "local",
+    --         plugin = "openai",
+    --         options = { base_url = "http://127.0.0.1:11434/v1", models = { "llama3.2" } },
+    --     },
+    --     {
+    --         name = "work",
+    --         plugin = "openai",
+    --         key_env = "WORK_API_KEY", -- variable that holds the key
+    --         dedup = "off", -- repair of streams that repeat text: off, auto, exact
+    --         clocks = { first_token_ms = 30000 },
+    --         options = { base_url = "https://llm.example.com/v1" },
+    --     },
+    -- },
+}

@@ -1,0 +1,81 @@
+#include "admin/console.h"
+#include "base/clock.h"
+
+static void put(struct gate_buf *out, const char *text)
+{
+    gate_buf_append(out, gate_str_of(text));
+}
+
+static void put_escaped(struct gate_buf *out, struct gate_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
+        case '&':
+            put(out, "&amp;");
+            break;
+        case '<':
+            put(out, "&lt;");
+            break;
+        case '>':
+            put(out, "&gt;");
+            break;
+        case '"':
+            put(out, "&quot;");
+            break;
+        default:
+            gate_buf_append_byte(out, text.ptr[i]);
+        }
+    }
+}
+
+static void put_model(void *ctx, struct gate_str model, const struct gate_instance *owner)
+{
+    struct gate_buf *out = ctx;
+    put(out, "<tr><td><code>");
+    put_escaped(out, model);
+    put(out, "</code></td><td>");
+    put_escaped(out, gate_str_of(owner->name));
+    put(out, "</td></tr>\n");
+}
+
+static void put_instances(const struct gate_env *env, struct gate_buf *out)
+{
+    size_t count;
+    const struct gate_instance *instances = gate_pool_instances(env->pool, &count);
+    put(out, "<h2>Providers</h2>\n<table><tr><th>name</th><th>plugin</th><th>version</th></tr>\n");
+    for (size_t i = 0; i < count; i++) {
+        put(out, "<tr><td>");
+        put_escaped(out, gate_str_of(instances[i].name));
+        put(out, "</td><td>");
+        put_escaped(out, gate_str_of(instances[i].plugin->name));
+        put(out, "</td><td>");
+        put_escaped(out, gate_str_of(instances[i].plugin->version));
+        put(out, "</td></tr>\n");
+    }
+    put(out, "</table>\n");
+}
+
+void gate_console_page(const struct gate_env *env, struct gate_buf *out)
+{
+    put(out,
+        "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport "
+        "content=\"width=device-width\"><title>llm-gate</title>\n<style>body{font:15px/1.5 "
+        "system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light "
+        "dark}"
+        "table{border-collapse:collapse}th,td{text-align:left;padding:.2rem 1.2rem .2rem 0}"
+        "pre{padding:.8rem;border:1px solid #8886;overflow:auto}</style>\n<h1>llm-gate</h1>\n");
+    gate_buf_printf(out, "<p>Version %s, up for %llu s.</p>\n", GATE_VERSION,
+                    (unsigned long long)((gate_clock_wall_ms() - env->started_ms) / 1000));
+    put(out, "<h2>First request</h2>\n<pre>curl http://");
+    put_escaped(out, gate_str_of(env->config->listen_host));
+    gate_buf_printf(out, ":%u", env->config->listen_port);
+    put(out,
+        "/v1/chat/completions \\\n  -H \"Authorization: Bearer $API_KEY\" -H \"Content-Type: "
+        "application/json\" \\\n"
+        "  -d "
+        "'{\"model\":\"echo\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'</pre>\n");
+    put_instances(env, out);
+    put(out, "<h2>Models</h2>\n<table><tr><th>name</th><th>served by</th></tr>\n");
+    gate_pool_each_model(env->pool, env->generation, put_model, out);
+    put(out, "</table></html>\n");
+}

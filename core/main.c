@@ -1,0 +1,376 @@
+/* main: the command line. Puts the parts together in the order in which they need each other, and
+ * tells the operator in plain text what came of it. */
+#include "base/clock.h"
+#include "config.h"
+#include "plugin/registry.h"
+#include "pool/accounts.h"
+#include "script/script.h"
+#include "worker.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+enum { EXIT_USAGE = 2, KEEP_BYTES = 64 << 20, MAX_URL = 80, MAX_MODEL = 256 };
+
+static const char usage_text[] =
+    "Usage: llm-gate [COMMAND]\n"
+    "\n"
+    "  run        serve until SIGTERM or SIGINT (this is what happens without a command)\n"
+    "  check      check the configuration, the plugins and the scripts; exit 0 if all is fine\n"
+    "  plugins    list the plugins, their versions and their options\n"
+    "  --help     this text\n"
+    "  --version  the version\n";
+
+static const char variables_text[] =
+    "\n"
+    "Environment (all optional; an empty variable counts as not set):\n"
+    "  API_KEY                 key that clients present; made and kept in a file if not set\n"
+    "  DASHSCOPE_API_KEY       Qwen by API key (DASHSCOPE_BASE_URL: another address)\n"
+    "  OPENAI_API_KEY          any OpenAI-compatible service, at OPENAI_BASE_URL\n"
+    "  QWEN_CREDS_JSON         Qwen by a stored OAuth login\n"
+    "  MODEL_MAPPINGS          {\"name\":\"model\"}, names that clients use for models\n"
+    "  LOG_LEVEL               DEBUG, INFO, WARN or ERROR\n"
+    "  LLM_GATE_LOG_FORMAT     text or json\n"
+    "  LLM_GATE_LISTEN         address:port, 127.0.0.1:8080 if not set\n"
+    "  LLM_GATE_DATA_DIR       ./data if not set\n"
+    "  LLM_GATE_CONF_DIR       gateway.lua, models.lua and routing.lua; ./conf if not set\n"
+    "  LLM_GATE_SCRIPT_DIR     Lua library of the scripts\n"
+    "  LLM_GATE_PLUGIN_DIR     plugins/ beside the binary if not set\n"
+    "  LLM_GATE_WORKERS        threads that serve, one for each CPU if not set\n"
+    "  LLM_GATE_MAX_BODY       bytes of a request's body, 33554432 if not set\n"
+    "  LLM_GATE_DRAIN_MS       time for running requests at the end, 30000 if not set\n"
+    "  LLM_GATE_ALLOW_PRIVATE  1: addresses that arrive from outside may be private\n"
+    "\n"
+    "docs/configuration.md describes all of them and conf/gateway.lua.\n";
+
+/* ---- the parts */
+
+struct parts {
+    struct gate_config *config;
+    struct gate_registry *registry;
+    struct gate_pool *pool;
+    struct gate_generation *generation;
+};
+
+static void parts_finish(struct parts *p)
+{
+    gate_generation_release(p->generation);
+    gate_pool_destroy(p->pool);
+    gate_registry_destroy(p->registry);
+    gate_config_destroy(p->config);
+}
+
+static enum gate_status load_registry(struct parts *p, struct gate_error *err)
+{
+    return gate_registry_load(p->config->plugin_dir, gate_host_services(p->config->allow_private),
+                              &p->registry, err);
+}
+
+static enum gate_status load_generation(struct parts *p, struct gate_error *err)
+{
+    const struct gate_config *c = p->config;
+
+    return gate_generation_load(c->conf_dir, c->script_dir, c->mappings, c->mapping_count, 1,
+                                &p->generation, err);
+}
+
+static enum gate_status load_parts(struct parts *p, struct gate_error *err)
+{
+    enum gate_status status = load_registry(p, err);
+
+    if (status == GATE_OK)
+        status = gate_pool_create(p->config, p->registry, &p->pool, err);
+    if (status == GATE_OK)
+        status = load_generation(p, err);
+    return status;
+}
+
+/* ---- run */
+
+static void prepare_process(void)
+{
+    struct rlimit files;
+
+    /* glibc gives big freed blocks back to the kernel at once, so a gateway of large bodies would
+     * fault the same pages in for every request. */
+    mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* An address that a browser on this machine can open: a wildcard stands for any. */
+static void make_url(char *out, size_t cap, const char *host, uint16_t port)
+{
+    if (strcmp(host, "0.0.0.0") == 0)
+        host = "127.0.0.1";
+    else if (strcmp(host, "::") == 0)
+        host = "::1";
+    snprintf(out, cap, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host,
+             (unsigned)port);
+}
+
+/* The model for the first try: echo, which always answers, or else the first there is. */
+static void choose_model(void *ctx, struct gate_str model, const struct gate_instance *owner)
+{
+    char *chosen = ctx;
+    bool echo = strcmp(owner->plugin->name, "echo") == 0;
+
+    if (model.len >= MAX_MODEL || (chosen[0] != '\0' && !echo))
+        return;
+    memcpy(chosen, model.ptr, model.len);
+    chosen[model.len] = '\0';
+}
+
+static void print_new_key(const struct parts *p, const char *url)
+{
+    char model[MAX_MODEL] = "";
+    const char *key = p->config->api_key;
+
+    printf("  API key  %s  (made now and kept in %s; it is not shown again)\n", key,
+           p->config->api_key_file);
+    printf("  console  %s/%s/ui\n", url, key);
+    gate_pool_each_model(p->pool, p->generation, choose_model, model);
+    if (model[0] != '\0' && strpbrk(model, "'\"\\") == NULL)
+        printf("  try it   curl %s/v1/chat/completions -H 'Authorization: Bearer %s' "
+               "-H 'Content-Type: application/json' "
+               "-d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
+               url, key, model);
+}
+
+/* gate_serve's callback: connections are accepted now. */
+static void on_ready(void *ctx, const char *host, uint16_t port)
+{
+    const struct parts *p = ctx;
+    char url[MAX_URL];
+
+    make_url(url, sizeof url, host, port);
+    printf("llm-gate %s listens on %s\n", GATE_VERSION, url);
+    if (p->config->api_key_is_new) {
+        print_new_key(p, url);
+    } else {
+        printf("  API key  from %s\n",
+               p->config->api_key_file != NULL ? p->config->api_key_file : "API_KEY");
+        printf("  console  %s/<API key>/ui\n", url);
+    }
+    fflush(stdout);
+}
+
+static int fail_start(const struct parts *p, const struct gate_error *err)
+{
+    fprintf(stderr, "llm-gate: %s\n", err->message);
+    if (p->config != NULL && p->config->api_key_is_new)
+        fprintf(stderr, "llm-gate: an API key was made before that; it is in %s\n",
+                p->config->api_key_file);
+    return EXIT_FAILURE;
+}
+
+static int command_run(void)
+{
+    struct parts p = {0};
+    struct gate_error err = {GATE_OK, ""};
+    enum gate_status status;
+    int result = EXIT_SUCCESS;
+
+    prepare_process();
+    status = gate_config_load(true, &p.config, &err);
+    if (status == GATE_OK) {
+        gate_log_setup(p.config->log_level, p.config->log_format, 2);
+        for (size_t i = 0; i < p.config->warning_count; i++)
+            gate_log_warn("%s", p.config->warnings[i]);
+        gate_config_scrub_environment(p.config);
+        status = load_parts(&p, &err);
+    }
+    if (status == GATE_OK) {
+        struct gate_gateway gateway = {.config = p.config,
+                                       .registry = p.registry,
+                                       .pool = p.pool,
+                                       .generation = p.generation,
+                                       .started_ms = gate_clock_wall_ms()};
+
+        status = gate_serve(&gateway, on_ready, &p, &err);
+    }
+    if (status != GATE_OK)
+        result = fail_start(&p, &err);
+    parts_finish(&p);
+    return result;
+}
+
+/* ---- check */
+
+static bool report(enum gate_status status, const struct gate_error *err)
+{
+    if (status != GATE_OK)
+        printf("FAIL  %s\n", err->message);
+    return status == GATE_OK;
+}
+
+static void report_config(const struct gate_config *c)
+{
+    printf("ok    configuration: environment%s%s%s\n", c->conf_dir != NULL ? " and " : "",
+           c->conf_dir != NULL ? c->conf_dir : "", c->conf_dir != NULL ? "/gateway.lua" : "");
+    if (c->api_key_file == NULL)
+        printf("ok    API key: from API_KEY\n");
+    else
+        printf("ok    API key: %s %s\n",
+               c->api_key != NULL ? "from" : "none yet; the first start makes", c->api_key_file);
+    for (size_t i = 0; i < c->warning_count; i++)
+        printf("warn  %s\n", c->warnings[i]);
+}
+
+static void report_providers(const struct gate_config *c)
+{
+    for (size_t i = 0; i < c->instance_count; i++) {
+        const struct gate_config_instance *instance = &c->instances[i];
+
+        printf("ok    provider %s: plugin %s, %s%s\n", instance->name, instance->plugin,
+               instance->key_env != NULL ? "key from " : "no key",
+               instance->key_env != NULL ? instance->key_env : "");
+    }
+}
+
+/* A mapping to a model that nobody serves is legal, as providers may come later, but worth a word.
+ */
+static void report_mappings(const struct parts *p)
+{
+    size_t count;
+    const struct gate_mapping *m = gate_generation_mappings(p->generation, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct gate_resolved resolved;
+
+        if (!gate_pool_resolve(p->pool, p->generation, m[i].name, &resolved))
+            printf("note  %.*s stands for %.*s, which no provider serves\n", (int)m[i].name.len,
+                   m[i].name.ptr, (int)m[i].target.len, m[i].target.ptr);
+    }
+}
+
+static bool check_parts(struct parts *p)
+{
+    struct gate_error err = {GATE_OK, ""};
+    bool fine;
+    size_t count;
+
+    if (!report(gate_config_load(false, &p->config, &err), &err))
+        return false;
+    report_config(p->config);
+    fine = report(load_registry(p, &err), &err);
+    if (fine) {
+        gate_registry_all(p->registry, &count);
+        printf("ok    plugins: %zu in %s\n", count, p->config->plugin_dir);
+        fine = report(gate_pool_create(p->config, p->registry, &p->pool, &err), &err);
+        if (fine)
+            report_providers(p->config);
+    }
+    /* Scripts need neither, so one run names faults of both. */
+    if (!report(load_generation(p, &err), &err))
+        return false;
+    gate_generation_mappings(p->generation, &count);
+    printf("ok    scripts: %s, %zu mapped names\n",
+           p->config->conf_dir != NULL ? p->config->conf_dir : "none", count);
+    if (fine)
+        report_mappings(p);
+    return fine;
+}
+
+static int command_check(void)
+{
+    struct parts p = {0};
+    bool fine = check_parts(&p);
+
+    parts_finish(&p);
+    return fine ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- plugins */
+
+static const char *option_type(enum gate_option_type type)
+{
+    static const char *const names[] = {"", "string", "number", "boolean", "list"};
+
+    return (size_t)type < sizeof names / sizeof names[0] ? names[type] : "";
+}
+
+static void print_plugin(const struct gate_loaded *l)
+{
+    const struct gate_plugin *p = l->plugin;
+
+    printf("%-9s %-20s %-8s %s\n", gate_kind_name((enum gate_kind)p->kind), p->name, p->version,
+           p->summary);
+    printf("          %s, ABI %u.%u\n", l->path, (unsigned)p->abi_major, (unsigned)p->abi_minor);
+    for (size_t i = 0; i < p->option_count; i++) {
+        const struct gate_option *o = &p->options[i];
+
+        printf("          %-20s %-8s %s", o->name,
+               o->choices != NULL ? o->choices : option_type(o->type), o->help);
+        if (o->fallback != NULL)
+            printf(" (default %s)", o->fallback);
+        printf("\n");
+    }
+}
+
+static int command_plugins(void)
+{
+    struct parts p = {0};
+    struct gate_error err = {GATE_OK, ""};
+    enum gate_status status = gate_config_load(false, &p.config, &err);
+
+    if (status == GATE_OK)
+        status = load_registry(&p, &err);
+    if (status == GATE_OK) {
+        size_t count;
+        const struct gate_loaded *all = gate_registry_all(p.registry, &count);
+
+        for (size_t i = 0; i < count; i++)
+            print_plugin(&all[i]);
+    } else {
+        fprintf(stderr, "llm-gate: %s\n", err.message);
+    }
+    parts_finish(&p);
+    return status == GATE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- the command line */
+
+static int command_help(void)
+{
+    printf("%s%s", usage_text, variables_text);
+    return EXIT_SUCCESS;
+}
+
+static int command_version(void)
+{
+    printf("llm-gate %s (plugin ABI %d.%d)\n", GATE_VERSION, GATE_ABI_MAJOR, GATE_ABI_MINOR);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(void);
+    } commands[] = {
+        {"run", command_run},           {"check", command_check}, {"plugins", command_plugins},
+        {"--help", command_help},       {"-h", command_help},     {"help", command_help},
+        {"--version", command_version}, {"-V", command_version},  {"version", command_version},
+    };
+
+    size_t at = 0;
+
+    if (argc < 2)
+        return command_run();
+    while (at < sizeof commands / sizeof commands[0] && strcmp(argv[1], commands[at].name) != 0)
+        at++;
+    if (at < sizeof commands / sizeof commands[0] && argc == 2)
+        return commands[at].run();
+    fprintf(stderr, "llm-gate: unknown argument \"%s\"\n\n%s",
+            argv[at < sizeof commands / sizeof commands[0] ? 2 : 1], usage_text);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,72 @@
+/*
+ * accounts: the provider instances and their accounts, and which of them serves a model name. Built
+ * on the control thread; immutable and shared by all workers afterwards. Used by request/exchange
+ * (resolve) and serve (model list).
+ */
+#ifndef GATE_POOL_ACCOUNTS_H
+#define GATE_POOL_ACCOUNTS_H
+
+#include "config.h"
+#include "plugin/registry.h"
+
+/* One billable identity at a provider. */
+struct gate_account {
+    char *id; /* "<instance>/0": stable, for logs */
+    enum gate_credential_kind kind;
+    void *state; /* what the provider's account_attach returned */
+};
+
+/* One configured use of a provider plugin. */
+struct gate_instance {
+    char *name;
+    const struct gate_plugin *plugin;
+    const struct gate_provider_ops *ops;
+    void *state;
+    struct gate_value *values;
+    const struct gate_dialect_ops *dialect; /* its native dialect */
+    const struct gate_filter_ops *filter;   /* de-duplication; NULL: off */
+    void *filter_state;
+    const struct gate_plugin *filter_plugin;
+    struct gate_value *filter_values;
+    struct gate_clocks clocks;
+    struct gate_account account;
+};
+
+struct gate_pool;
+
+/* Creates every instance of the configuration and attaches its account. GATE_EINVAL and others: err
+ * names the instance, the option and what was expected. */
+enum gate_status gate_pool_create(const struct gate_config *config,
+                                  const struct gate_registry *registry, struct gate_pool **out,
+                                  struct gate_error *err);
+void gate_pool_destroy(struct gate_pool *pool);
+
+const struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count);
+
+/* The dialect whose client_path is path, or NULL. Any thread. */
+const struct gate_dialect_ops *gate_pool_dialect(const struct gate_pool *pool,
+                                                 struct gate_str path);
+
+/* The dialect for errors of addresses that no dialect owns (openai_chat). Never NULL. Any thread.
+ */
+const struct gate_dialect_ops *gate_pool_default_dialect(const struct gate_pool *pool);
+
+/* Who serves a name and under which model name. */
+struct gate_resolved {
+    const struct gate_instance *instance;
+    struct gate_str model; /* points into the name, or into the generation's mappings */
+};
+
+/* Resolves a name: a mapped name first (once), then instance/model, then the instance that claims
+ * the name, then one that takes any name. Any thread. False: nobody serves it. */
+bool gate_pool_resolve(const struct gate_pool *pool, const struct gate_generation *generation,
+                       struct gate_str name, struct gate_resolved *out);
+
+/* Calls cb for every name a client can ask for: mappings that resolve, then the models of all
+ * instances; no name twice. */
+void gate_pool_each_model(const struct gate_pool *pool, const struct gate_generation *generation,
+                          void (*cb)(void *ctx, struct gate_str model,
+                                     const struct gate_instance *owner),
+                          void *ctx);
+
+#endif

@@ -1,0 +1,101 @@
+#include "request/failure.h"
+#include "base/json.h"
+
+void gate_failure_init(struct gate_failure *f)
+{
+    memset(f, 0, sizeof *f);
+    gate_buf_init(&f->body, GATE_FAILURE_BODY);
+}
+
+void gate_failure_finish(struct gate_failure *f)
+{
+    gate_buf_finish(&f->body);
+}
+
+int gate_failure_status(const struct gate_failure *f)
+{
+    switch (f->verdict.kind) {
+    case GATE_VERDICT_TIMEOUT:
+        return 504;
+    case GATE_VERDICT_RATE_LIMITED:
+    case GATE_VERDICT_QUOTA_EXHAUSTED:
+        return 429;
+    case GATE_VERDICT_CLIENT_ERROR:
+    case GATE_VERDICT_AUTH:
+        return f->upstream_status >= 400 && f->upstream_status < 500 ? f->upstream_status : 502;
+    case GATE_VERDICT_OVERLOADED:
+        return f->upstream_status == 503 || f->upstream_status == 504 || f->upstream_status == 500
+                   ? f->upstream_status
+                   : 502;
+    default:
+        return 502;
+    }
+}
+
+bool gate_failure_is_api_error(struct gate_str body)
+{
+    struct gate_str error, message;
+    size_t i = 0;
+    while (i < body.len && (body.ptr[i] == ' ' || body.ptr[i] == '\n' || body.ptr[i] == '\r' ||
+                            body.ptr[i] == '\t'))
+        i++;
+    body = (struct gate_str){body.ptr + i, body.len - i};
+    return body.len > 0 && body.ptr[0] == '{' &&
+           gate_json_member(body, GATE_STR("error"), &error) && error.len > 0 &&
+           error.ptr[0] == '{' && gate_json_member(error, GATE_STR("message"), &message) &&
+           message.len > 0 && message.ptr[0] == '"';
+}
+
+static struct gate_str error_type(const struct gate_failure *f)
+{
+    switch (f->verdict.kind) {
+    case GATE_VERDICT_AUTH:
+        return GATE_STR("authentication_error");
+    case GATE_VERDICT_RATE_LIMITED:
+        return GATE_STR("rate_limit_error");
+    case GATE_VERDICT_QUOTA_EXHAUSTED:
+        return GATE_STR("insufficient_quota");
+    case GATE_VERDICT_CLIENT_ERROR:
+        return GATE_STR("invalid_request_error");
+    case GATE_VERDICT_TIMEOUT:
+        return GATE_STR("timeout_error");
+    default:
+        return GATE_STR("upstream_error");
+    }
+}
+
+static struct gate_api_error to_api_error(const struct gate_failure *f, const char *instance,
+                                          char *message, size_t cap)
+{
+    const char *what = f->verdict.message[0] != '\0' ? f->verdict.message : f->reason;
+    snprintf(message, cap, "%s: %s", instance, what);
+    const char *code = f->code[0] != '\0' ? f->code : f->verdict.code;
+    return (struct gate_api_error){
+        .status = gate_failure_status(f),
+        .type = error_type(f),
+        .code = gate_str_of(code),
+        .message = gate_str_of(message),
+    };
+}
+
+void gate_failure_render(const struct gate_failure *f, const struct gate_dialect_ops *dialect,
+                         const char *instance, struct gate_buf *out)
+{
+    if (f->body.len > 0) {
+        gate_buf_append(out, gate_buf_str(&f->body));
+        return;
+    }
+    char message[512];
+    struct gate_api_error error = to_api_error(f, instance, message, sizeof message);
+    struct gate_writer w = gate_buf_writer(out);
+    dialect->render_error(&error, &w);
+}
+
+void gate_failure_render_event(const struct gate_failure *f, const struct gate_dialect_ops *dialect,
+                               const char *instance, struct gate_buf *out)
+{
+    char message[512];
+    struct gate_api_error error = to_api_error(f, instance, message, sizeof message);
+    struct gate_writer w = gate_buf_writer(out);
+    dialect->render_error_event(&error, &w);
+}

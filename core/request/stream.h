@@ -1,0 +1,49 @@
+/*
+ * stream: what happens to the bytes of one streamed answer between upstream and client: cut into
+ * events, looked at in the dialect's terms, filtered, sent on. Bytes that need no change are passed
+ * as they are. Used by exchange.
+ */
+#ifndef GATE_REQUEST_STREAM_H
+#define GATE_REQUEST_STREAM_H
+
+#include "base/sse.h"
+#include "request/env.h"
+
+enum { GATE_STREAM_MAX_EVENT = 1 << 20 };
+
+struct gate_stream {
+    struct gate_sse sse;
+    struct gate_env *env;
+    const struct gate_dialect_ops *dialect;
+    const struct gate_filter_ops *filter; /* NULL: none */
+    void *filter_state;
+    struct gate_timer timer;
+    void (*write)(void *ctx, struct gate_str bytes); /* copies */
+    void (*flush)(void *ctx);
+    void *ctx;
+    struct gate_str run;     /* passed bytes of the chunk at hand that are not written yet */
+    struct gate_str chunk;   /* the chunk at hand */
+    struct gate_buf refused; /* data of an error event that came before anything was sent on */
+    unsigned seen;           /* enum gate_event_flags of all events so far */
+    bool begun;              /* something was sent on */
+    bool ended;              /* end was called: filters have said their last */
+    bool failed;             /* `refused` holds an error: nothing more is sent on */
+};
+
+/* filter may be NULL. write and flush are called from feed, end and the filter's timer. */
+void gate_stream_open(struct gate_stream *s, struct gate_env *env,
+                      const struct gate_instance *instance,
+                      void (*write)(void *ctx, struct gate_str bytes), void (*flush)(void *ctx),
+                      void *ctx);
+/* Feeds upstream bytes. False: the stream reports an error before its first event was sent on; see
+ * s->refused. */
+bool gate_stream_feed(struct gate_stream *s, struct gate_str bytes);
+/* No more bytes. Sends on what is held back (once; later calls only answer). True: the answer is
+ * complete by its own meaning. */
+bool gate_stream_end(struct gate_stream *s);
+/* Frees. Sends nothing. A zeroed stream is fine. */
+void gate_stream_close(struct gate_stream *s);
+/* True between two events: a comment may be put in here. */
+bool gate_stream_at_boundary(const struct gate_stream *s);
+
+#endif

@@ -1,0 +1,258 @@
+/* The request view and the `gate` table. */
+#include "script/api.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "script/sandbox.h"
+
+enum { LOG_COST = 1000 }; /* steps of one gate.log: it may make a system call */
+
+static const char REQUEST_KEY; /* registry key of the request object */
+
+/* ---------------------------------------------------------------- request */
+
+enum field {
+    FIELD_MODEL = 1,
+    FIELD_STREAM,
+    FIELD_MESSAGES,
+    FIELD_TOOLS,
+    FIELD_HAS_TOOLS,
+    FIELD_HAS_IMAGES,
+    FIELD_BODY_BYTES,
+    FIELD_MAX_TOKENS,
+    FIELD_KEY,
+    FIELD_PATH,
+    FIELD_HEADERS,
+};
+
+static const struct {
+    const char *name;
+    enum field field;
+} FIELDS[] = {
+    {"model", FIELD_MODEL},
+    {"stream", FIELD_STREAM},
+    {"messages", FIELD_MESSAGES},
+    {"tools", FIELD_TOOLS},
+    {"has_tools", FIELD_HAS_TOOLS},
+    {"has_images", FIELD_HAS_IMAGES},
+    {"body_bytes", FIELD_BODY_BYTES},
+    {"max_tokens", FIELD_MAX_TOKENS},
+    {"key", FIELD_KEY},
+    {"path", FIELD_PATH},
+    {"headers", FIELD_HEADERS},
+};
+
+static void push_str(lua_State *L, struct gate_str s)
+{
+    lua_pushlstring(L, s.len > 0 ? s.ptr : "", s.len);
+}
+
+static const struct gate_route_view *check_view(lua_State *L)
+{
+    const struct gate_api *api = lua_touserdata(L, lua_upvalueindex(1));
+    if (api->view == NULL)
+        luaL_error(L, "the request can be read only while route(req) runs");
+    return api->view;
+}
+
+static int unknown_field(lua_State *L)
+{
+    return luaL_error(L, "a request has no field '%s'", luaL_tolstring(L, 2, NULL));
+}
+
+/* __index of the request. Upvalues: api, field numbers by name, the headers object. */
+static int request_get(lua_State *L)
+{
+    const struct gate_route_view *view = check_view(L);
+    const struct gate_request_facts *facts = view->facts;
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+    switch ((enum field)lua_tointeger(L, -1)) {
+    case FIELD_MODEL:
+        push_str(L, view->model);
+        break;
+    case FIELD_STREAM:
+        lua_pushboolean(L, facts->stream);
+        break;
+    case FIELD_MESSAGES:
+        lua_pushinteger(L, facts->message_count);
+        break;
+    case FIELD_TOOLS:
+        lua_pushinteger(L, facts->tool_count);
+        break;
+    case FIELD_HAS_TOOLS:
+        lua_pushboolean(L, facts->tool_count > 0);
+        break;
+    case FIELD_HAS_IMAGES:
+        lua_pushboolean(L, facts->has_images);
+        break;
+    case FIELD_BODY_BYTES:
+        lua_pushinteger(L, (lua_Integer)view->body_bytes);
+        break;
+    case FIELD_MAX_TOKENS:
+        lua_pushinteger(L, facts->max_tokens < LUA_MAXINTEGER ? (lua_Integer)facts->max_tokens
+                                                              : LUA_MAXINTEGER);
+        break;
+    case FIELD_KEY:
+        push_str(L, view->key_name);
+        break;
+    case FIELD_PATH:
+        push_str(L, view->path);
+        break;
+    case FIELD_HEADERS:
+        lua_pushvalue(L, lua_upvalueindex(3));
+        break;
+    default:
+        return unknown_field(L);
+    }
+    return 1;
+}
+
+static bool same_name(struct gate_str lower, struct gate_str name)
+{
+    if (lower.len != name.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        if (c != lower.ptr[i])
+            return false;
+    }
+    return true;
+}
+
+/* __index of req.headers. Upvalue: api. */
+static int headers_get(lua_State *L)
+{
+    const struct gate_route_view *view = check_view(L);
+    struct gate_str name;
+    name.ptr = luaL_checklstring(L, 2, &name.len);
+    for (size_t i = 0; i < view->header_count; i++) {
+        if (same_name(view->headers[i].name, name)) {
+            push_str(L, view->headers[i].value);
+            return 1;
+        }
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+static int refuse_write(lua_State *L)
+{
+    return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+/* Pushes an object whose __index is the closure on top of the stack; pops that. */
+static void push_object(lua_State *L, const char *name)
+{
+    lua_newuserdatauv(L, 0, 0);
+    lua_createtable(L, 0, 4);
+    lua_rotate(L, -3, -1);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, refuse_write, 1);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    lua_setmetatable(L, -2);
+}
+
+static void make_request(lua_State *L, struct gate_api *api)
+{
+    lua_pushlightuserdata(L, api);
+    lua_createtable(L, 0, sizeof FIELDS / sizeof FIELDS[0]);
+    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
+        lua_pushinteger(L, FIELDS[i].field);
+        lua_setfield(L, -2, FIELDS[i].name);
+    }
+    lua_pushlightuserdata(L, api);
+    lua_pushcclosure(L, headers_get, 1);
+    push_object(L, "req.headers");
+    lua_pushcclosure(L, request_get, 3);
+    push_object(L, "req");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &REQUEST_KEY);
+}
+
+void gate_api_push_request(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &REQUEST_KEY);
+}
+
+/* ---------------------------------------------------------------- gate */
+
+/* True if one more line may be written now. */
+static bool may_log(struct gate_api *api)
+{
+    uint64_t second = gate_clock_mono_ms() / 1000;
+    if (second != api->log_second) {
+        if (api->log_dropped > 0)
+            gate_log_warn("script: %u lines of gate.log were dropped, %d a second are written",
+                          api->log_dropped, GATE_API_LOG_LINES);
+        api->log_second = second;
+        api->log_lines = api->log_dropped = 0;
+    }
+    if (api->log_lines >= GATE_API_LOG_LINES) {
+        api->log_dropped++;
+        return false;
+    }
+    api->log_lines++;
+    return true;
+}
+
+/* gate.log(level, message) */
+static int api_log(lua_State *L)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error", NULL};
+    struct gate_api *api = lua_touserdata(L, lua_upvalueindex(1));
+    enum gate_log_level level = (enum gate_log_level)luaL_checkoption(L, 1, NULL, names);
+    struct gate_str message;
+    char text[GATE_API_LOG_MESSAGE + 1];
+    message.ptr = luaL_checklstring(L, 2, &message.len);
+    gate_sandbox_charge(L, LOG_COST);
+    if (level < gate_log_level_now() || !may_log(api))
+        return 0;
+    size_t len = message.len < GATE_API_LOG_MESSAGE ? message.len : GATE_API_LOG_MESSAGE;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)message.ptr[i];
+        text[i] = c < 0x20 || c == 0x7f ? ' ' : (char)c;
+    }
+    text[len] = '\0';
+    luaL_where(L, 1); /* "routing.lua:12: " */
+    gate_log(level, "script: %s%s", lua_tostring(L, -1), text);
+    return 0;
+}
+
+/* FNV-1a, then a mix of the bits so that the low ones, which `% 100` uses, depend on all bytes. */
+uint64_t gate_api_hash(struct gate_str s)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
+    h = (h ^ (h >> 33)) * UINT64_C(0xff51afd7ed558ccd);
+    h = (h ^ (h >> 33)) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return (h ^ (h >> 33)) >> 1; /* fits a Lua integer, never negative */
+}
+
+/* gate.hash(text) */
+static int api_hash(lua_State *L)
+{
+    struct gate_str s;
+    s.ptr = luaL_checklstring(L, 1, &s.len);
+    gate_sandbox_charge(L, s.len / GATE_SANDBOX_BYTES_PER_STEP);
+    lua_pushinteger(L, (lua_Integer)gate_api_hash(s));
+    return 1;
+}
+
+void gate_api_open(lua_State *L, void *ctx)
+{
+    static const luaL_Reg functions[] = {{"log", api_log}, {"hash", api_hash}, {NULL, NULL}};
+    make_request(L, ctx);
+    luaL_newlibtable(L, functions);
+    lua_pushlightuserdata(L, ctx);
+    luaL_setfuncs(L, functions, 1);
+    gate_sandbox_readonly(L, "gate");
+    lua_setfield(L, -2, "gate");
+}

@@ -1,0 +1,33 @@
+/*
+ * api: what a script sees of the gateway: the request view and the `gate` table. Used by script.c
+ * and generation.c. Worker (or control thread while a generation is loaded); single-threaded.
+ */
+#ifndef GATE_SCRIPT_API_H
+#define GATE_SCRIPT_API_H
+
+#include "script/script.h"
+
+#include <lua.h>
+
+enum {
+    GATE_API_LOG_LINES = 20,    /* lines of one state in one second; more are counted only */
+    GATE_API_LOG_MESSAGE = 500, /* bytes of one message; the rest is cut */
+};
+
+/* One state's side of the API. Zeroed by its owner; must outlive the state. */
+struct gate_api {
+    const struct gate_route_view *view; /* set during a call of route, else NULL */
+    uint64_t log_second;
+    uint32_t log_lines;
+    uint32_t log_dropped; /* lines of log_second that were too many */
+};
+
+/* gate_sandbox_setup.globals: adds `gate` to the table on top of the stack and makes the request
+ * object. ctx is a struct gate_api. */
+void gate_api_open(lua_State *L, void *ctx);
+/* Pushes the request object, the same at every call. It reads api->view. */
+void gate_api_push_request(lua_State *L);
+/* The function behind gate.hash. */
+uint64_t gate_api_hash(struct gate_str s);
+
+#endif

@@ -1,0 +1,99 @@
+/* serve_internal: what the files of the serve wing share. */
+#ifndef GATE_SERVE_INTERNAL_H
+#define GATE_SERVE_INTERNAL_H
+
+#include "base/clock.h"
+#include "request/exchange.h"
+#include "request/refusal.h"
+#include "serve/serve.h"
+#include <h2o.h>
+#include <poll.h>
+
+enum { SERVE_REQUEST_ID_MAX = 128 };
+
+/* One accepted connection. Lives as long as its socket. */
+struct serve_conn {
+    struct serve_conn *prev, *next;
+    struct gate_listener *listener;
+    h2o_socket_t *sock;
+    struct serve_request *request; /* the one being answered, or NULL */
+    uint64_t since_ms; /* when the connection became idle, or its request's first bytes were seen */
+    uint64_t progress_ms; /* when `seen` last grew */
+    size_t seen;          /* bytes of the unfinished request */
+    bool reading;         /* an unfinished request is here */
+    char peer[48];        /* numeric address, "" until asked for */
+};
+
+/* A connection that was refused while its client still sends: read and dropped until the client has
+ * seen why. */
+struct serve_linger {
+    struct serve_linger *prev, *next;
+    struct gate_listener *listener;
+    h2o_socket_t *sock;
+    uint64_t until_ms;
+    bool shut;
+};
+
+struct gate_listener {
+    h2o_context_t *ctx;
+    struct gate_env *env;
+    const struct gate_auth *auth;
+    h2o_accept_ctx_t accept;
+    h2o_socket_t *sock; /* NULL when draining */
+    h2o_socket_cb
+        h2o_read; /* libh2o's read callback: called with an error it closes the connection */
+    struct serve_conn *conns;
+    struct serve_linger *lingering;
+    size_t conn_count, linger_count, active;
+    size_t
+        unwatched_count; /* requests whose client cannot be watched because pipelined bytes wait */
+    struct gate_timer sweep, accept_pause;
+    bool draining, accepting;
+};
+
+/* One request being answered; memory of the h2o request pool, freed with it whatever happens. */
+struct serve_request {
+    h2o_generator_t gen; /* first */
+    h2o_req_t *req;
+    struct serve_conn *conn;
+    struct gate_exchange *exchange; /* NULL: answered here, or over */
+    struct gate_buf sending, pending;
+    uint64_t started_us;
+    uint64_t sending_since_ms;
+    struct gate_str id;       /* request id, in the pool */
+    struct gate_str log_path; /* path without query and keys, in the pool */
+    bool started, in_flight, ended, complete;
+    bool watching;  /* the socket tells when the client leaves */
+    bool unwatched; /* it cannot: the sweep looks instead */
+};
+
+/* listener.c */
+void serve_conn_close(struct serve_conn *conn); /* as if the client had closed it */
+void serve_linger(struct gate_listener *l, h2o_socket_t *sock);
+const char *serve_conn_peer(struct serve_conn *conn);
+
+/* downstream.c */
+int serve_on_request(h2o_handler_t *handler, h2o_req_t *req);
+/* Answers at once. Extra headers may be NULL. The strings are copied. */
+void serve_answer(struct serve_request *r, int status, struct gate_str content_type,
+                  const struct gate_header *headers, size_t header_count, struct gate_str body);
+void serve_refuse(struct serve_request *r, const struct gate_api_error *error,
+                  const struct gate_header *headers, size_t header_count);
+void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect);
+
+/* endpoints.c */
+void serve_dispatch(struct serve_request *r);
+
+/* http_errors.c */
+void serve_http_errors_register(h2o_pathconf_t *pathconf, size_t max_body);
+
+static inline struct gate_str serve_str(h2o_iovec_t v)
+{
+    return (struct gate_str){v.base, v.len};
+}
+static inline struct gate_listener *serve_listener_of(h2o_context_t *ctx)
+{
+    return ctx->storage.entries[0].data;
+}
+
+#endif

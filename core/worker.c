@@ -1,0 +1,363 @@
+#include "worker.h"
+#include "base/clock.h"
+#include "base/mailbox.h"
+#include "serve/serve.h"
+#include "upstream/http1.h"
+#include <errno.h>
+#include <h2o.h>
+#include <h2o/http1.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum {
+    BACKLOG = 4096,
+    MAX_SLEEP_MS = 1000,
+    LOG_DELAY_MS = 50, /* a request's line is written at most this much later */
+    LOOKUP_WAIT_MS = 2000,
+    RESOLVER_THREADS = 4,
+};
+
+struct worker {
+    const struct gate_gateway *gateway;
+    const struct gate_auth *auth;
+    pthread_t thread;
+    int fd;
+    h2o_globalconf_t *h2o_config;
+    h2o_evloop_t *loop;
+    h2o_context_t ctx;
+    struct gate_timers timers;
+    struct gate_timer log_timer, drain_timer;
+    struct gate_log_batch log;
+    struct gate_http1 *http1;
+    struct gate_env env;
+    struct gate_listener *listener;
+    struct gate_mailbox *mailbox;
+    struct gate_error error;
+    enum gate_status status; /* of its start */
+    h2o_sem_t *started;
+    bool draining, cut;
+};
+
+struct server {
+    struct worker *workers;
+    size_t count, started;
+    h2o_sem_t started_sem;
+    struct gate_auth *auth;
+    h2o_globalconf_t h2o_config;
+};
+
+/* ---- one worker */
+
+static void on_log_timer(struct gate_timer *timer)
+{
+    struct worker *w = H2O_STRUCT_FROM_MEMBER(struct worker, log_timer, timer);
+    gate_log_batch_flush(&w->log);
+}
+
+static void on_drain_timeout(struct gate_timer *timer)
+{
+    struct worker *w = H2O_STRUCT_FROM_MEMBER(struct worker, drain_timer, timer);
+    w->cut = true;
+}
+
+static void on_drain(void *arg)
+{
+    struct worker *w = arg;
+    if (w->draining) {
+        w->cut = true;
+        return;
+    }
+    w->draining = true;
+    gate_timers_touch(&w->timers, gate_clock_mono_ms());
+    gate_listener_drain(w->listener);
+    w->drain_timer.cb = on_drain_timeout;
+    gate_timer_arm(&w->timers, &w->drain_timer, w->gateway->config->drain_ms);
+}
+
+static bool is_done(const struct worker *w)
+{
+    return w->cut || (w->draining && gate_listener_active(w->listener) == 0);
+}
+
+static void run_once(struct worker *w, uint64_t limit_ms)
+{
+    uint64_t wait = gate_timers_wait(&w->timers, gate_clock_mono_ms(), limit_ms);
+    /* A timer's callback may have queued writes whose completion libh2o delivers in its next round.
+     */
+    if (w->loop->_pending_as_client != NULL || w->loop->_pending_as_server != NULL)
+        wait = 0;
+    if (h2o_evloop_run(w->loop, (int32_t)wait) != 0 && errno != EINTR)
+        gate_log_error("event loop: %s", strerror(errno));
+    gate_timers_run(&w->timers, gate_clock_mono_ms());
+    if (gate_log_batch_pending(&w->log) && !gate_timer_is_armed(&w->log_timer))
+        gate_timer_arm(&w->timers, &w->log_timer, LOG_DELAY_MS);
+}
+
+/* On the worker's own thread: libh2o keeps buffer pools in thread-local memory. */
+static enum gate_status worker_start(struct worker *w)
+{
+    const struct gate_gateway *g = w->gateway;
+    gate_timers_init(&w->timers, gate_clock_mono_ms());
+    gate_log_batch_init(&w->log);
+    w->log_timer.cb = on_log_timer;
+    w->loop = h2o_evloop_create();
+    h2o_context_init(&w->ctx, w->loop, w->h2o_config);
+    w->mailbox = gate_mailbox_create(w->ctx.queue);
+    w->http1 = gate_http1_create(w->loop, &w->ctx.receivers.hostinfo_getaddr, &w->timers);
+    w->env = (struct gate_env){
+        .config = g->config,
+        .pool = g->pool,
+        .generation = g->generation,
+        .upstream = {&gate_http1_transport, w->http1},
+        .timers = &w->timers,
+        .log = &w->log,
+        .started_ms = g->started_ms,
+    };
+    if (getrandom(&w->env.random, sizeof w->env.random, 0) != sizeof w->env.random)
+        return gate_fail(&w->error, GATE_EIO, "no random bytes: %s", strerror(errno));
+    enum gate_status status = gate_registry_worker_init(g->registry, &w->error);
+    if (status != GATE_OK)
+        return status;
+    status = gate_script_create(g->generation, &w->env.script, &w->error);
+    if (status != GATE_OK)
+        return status;
+    w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, w->fd);
+    w->fd = -1;
+    return GATE_OK;
+}
+
+static void worker_stop(struct worker *w)
+{
+    gate_listener_destroy(w->listener);
+    uint64_t give_up = gate_clock_mono_ms() + LOOKUP_WAIT_MS;
+    while (gate_http1_lookups(w->http1) > 0 && gate_clock_mono_ms() < give_up)
+        run_once(w, GATE_TIMER_TICK_MS);
+    bool lookups = gate_http1_lookups(w->http1) > 0;
+    gate_http1_destroy(w->http1);
+    gate_script_destroy(w->env.script);
+    gate_registry_worker_fini(w->gateway->registry);
+    gate_timer_disarm(&w->timers, &w->log_timer);
+    gate_log_batch_finish(&w->log);
+    if (lookups)
+        return; /* a resolver thread will still write to this loop's queue: leave it to the exit */
+    run_once(w, 0); /* frees the sockets that were closed */
+    gate_mailbox_destroy(w->mailbox);
+    h2o_context_dispose(&w->ctx);
+    h2o_evloop_destroy(w->loop);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    w->status = worker_start(w);
+    if (w->status != GATE_OK)
+        w->cut = true;
+    h2o_sem_post(w->started);
+    while (!is_done(w))
+        run_once(w, MAX_SLEEP_MS);
+    worker_stop(w);
+    return NULL;
+}
+
+/* ---- listening */
+
+static enum gate_status bind_one(const struct addrinfo *a, const char *shown, int *out,
+                                 struct gate_error *err)
+{
+    int on = 1;
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return gate_fail(err, GATE_EIO, "cannot open a socket for %s: %s", shown, strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (a->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        enum gate_status status =
+            gate_fail(err, GATE_EIO, "cannot listen on %s: %s%s", shown, strerror(errno),
+                      errno == EADDRINUSE ? "; set LLM_GATE_LISTEN to another host:port" : "");
+        close(fd);
+        return status;
+    }
+    *out = fd;
+    return GATE_OK;
+}
+
+/* SO_REUSEPORT would let two gateways share a port without a word: a plain socket asks first. */
+static enum gate_status check_free(const struct addrinfo *a, const char *shown,
+                                   struct gate_error *err)
+{
+    int on = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    enum gate_status status = GATE_OK;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (a->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, a->ai_addr, a->ai_addrlen) != 0)
+        status = gate_fail(err, GATE_EIO, "cannot listen on %s: %s%s", shown, strerror(errno),
+                           errno == EADDRINUSE ? "; set LLM_GATE_LISTEN to another host:port" : "");
+    close(fd);
+    return status;
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage sa;
+    socklen_t len = sizeof sa;
+    if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+        return 0;
+    return ntohs(sa.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&sa)->sin6_port
+                                          : ((struct sockaddr_in *)&sa)->sin_port);
+}
+
+static void set_port(struct addrinfo *a, uint16_t port)
+{
+    if (a->ai_family == AF_INET6)
+        ((struct sockaddr_in6 *)a->ai_addr)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)a->ai_addr)->sin_port = htons(port);
+}
+
+static enum gate_status bind_all(struct server *s, const struct gate_config *config, uint16_t *port,
+                                 struct gate_error *err)
+{
+    char service[8], shown[300];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    struct addrinfo *list;
+    snprintf(service, sizeof service, "%u", config->listen_port);
+    snprintf(shown, sizeof shown, "%s:%s", config->listen_host, service);
+    int failed = getaddrinfo(config->listen_host, service, &hints, &list);
+    if (failed != 0)
+        return gate_fail(err, GATE_EINVAL, "cannot listen on %s: %s", shown, gai_strerror(failed));
+    enum gate_status status = config->listen_port != 0 ? check_free(list, shown, err) : GATE_OK;
+    for (size_t i = 0; i < s->count && status == GATE_OK; i++) {
+        status = bind_one(list, shown, &s->workers[i].fd, err);
+        if (status == GATE_OK && i == 0) {
+            *port = bound_port(s->workers[0].fd);
+            set_port(list, *port);
+        }
+    }
+    freeaddrinfo(list);
+    return status;
+}
+
+/* ---- the server */
+
+static enum gate_status start_workers(struct server *s, struct gate_error *err)
+{
+    for (; s->started < s->count; s->started++) {
+        struct worker *w = &s->workers[s->started];
+        w->started = &s->started_sem;
+        int failed = pthread_create(&w->thread, NULL, worker_main, w);
+        if (failed != 0)
+            return gate_fail(err, GATE_EIO, "cannot start a thread: %s", strerror(failed));
+        h2o_sem_wait(&s->started_sem);
+        if (w->status != GATE_OK) {
+            pthread_join(w->thread, NULL);
+            *err = w->error;
+            return w->status;
+        }
+    }
+    return GATE_OK;
+}
+
+static void post_drain(struct server *s)
+{
+    for (size_t i = 0; i < s->started; i++)
+        gate_mailbox_post(s->workers[i].mailbox, on_drain, &s->workers[i]);
+}
+
+static void wait_for_signal(const sigset_t *signals)
+{
+    int number;
+    while (sigwait(signals, &number) != 0)
+        ;
+    gate_log_info("received %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+struct joiner {
+    struct server *server;
+    pthread_t waiter; /* the control thread */
+    pthread_t thread;
+};
+
+/* Joins the workers while the control thread listens for a second signal. */
+static void *join_workers(void *arg)
+{
+    struct joiner *j = arg;
+    for (size_t i = 0; i < j->server->started; i++)
+        pthread_join(j->server->workers[i].thread, NULL);
+    pthread_kill(j->waiter, SIGUSR1);
+    return NULL;
+}
+
+static void drain(struct server *s, const sigset_t *signals, uint32_t drain_ms)
+{
+    struct joiner j = {.server = s, .waiter = pthread_self()};
+    sigset_t all = *signals;
+    int number;
+    gate_log_info("draining: no new connections, running requests get %u ms", drain_ms);
+    sigaddset(&all, SIGUSR1);
+    post_drain(s);
+    pthread_create(&j.thread, NULL, join_workers, &j);
+    while (sigwait(&all, &number) != 0 || number != SIGUSR1)
+        post_drain(s); /* a second signal: cut what still runs */
+    pthread_join(j.thread, NULL);
+    s->started = 0;
+}
+
+static void destroy_server(struct server *s)
+{
+    if (s->started > 0) { /* some threads run, the start failed */
+        post_drain(s);
+        post_drain(s);
+        for (size_t i = 0; i < s->started; i++)
+            pthread_join(s->workers[i].thread, NULL);
+    }
+    for (size_t i = 0; i < s->count; i++)
+        if (s->workers[i].fd >= 0)
+            close(s->workers[i].fd);
+    gate_auth_destroy(s->auth);
+    h2o_config_dispose(&s->h2o_config);
+    free(s->workers);
+}
+
+enum gate_status gate_serve(const struct gate_gateway *gateway,
+                            void (*ready)(void *ctx, const char *host, uint16_t port), void *ctx,
+                            struct gate_error *err)
+{
+    struct server s = {.count = gateway->config->workers};
+    sigset_t signals, blocked;
+    uint16_t port = 0;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    blocked = signals;
+    sigaddset(&blocked, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+
+    h2o_hostinfo_max_threads = RESOLVER_THREADS;
+    gate_serve_configure(&s.h2o_config, gateway->config);
+    s.auth = gate_auth_create(gate_str_of(gateway->config->api_key));
+    h2o_sem_init(&s.started_sem, 0);
+    s.workers = gate_calloc(s.count, sizeof s.workers[0]);
+    for (size_t i = 0; i < s.count; i++) {
+        s.workers[i].gateway = gateway;
+        s.workers[i].auth = s.auth;
+        s.workers[i].h2o_config = &s.h2o_config;
+        s.workers[i].fd = -1;
+    }
+    enum gate_status status = bind_all(&s, gateway->config, &port, err);
+    if (status == GATE_OK)
+        status = start_workers(&s, err);
+    if (status == GATE_OK) {
+        ready(ctx, gateway->config->listen_host, port);
+        wait_for_signal(&signals);
+        drain(&s, &signals, gateway->config->drain_ms);
+    }
+    destroy_server(&s);
+    return status;
+}

@@ -1,0 +1,51 @@
+/*
+ * harness: drives the filter in tests the way the gateway does: framer, filter, output. Test code.
+ */
+#ifndef DEDUP_HARNESS_H
+#define DEDUP_HARNESS_H
+
+#include "../../tests/unit/recordings.h"
+#include "base/sse.h"
+
+extern const struct gate_plugin gate_plugin;
+
+/* One stream through one filter. */
+struct harness {
+    void *instance;
+    void *state; /* NULL: the filter wants nothing of this stream */
+    struct gate_sse sse;
+    struct gate_buf out;    /* what the client gets */
+    uint32_t timer_ms;      /* 0: not armed */
+    size_t timer_sets;      /* calls of set_timer */
+    size_t events, emitted; /* fed; sent by emit */
+};
+
+/* Options as mode, hold_ms, hold_events, hold_bytes. */
+struct harness_options {
+    const char *mode;
+    double hold_ms, hold_events, hold_bytes;
+};
+#define HARNESS_AUTO ((struct harness_options){"auto", 150, 64, 262144})
+
+enum gate_status harness_create(struct harness_options options, void **instance);
+void harness_open(struct harness *h, struct harness_options options);
+void harness_feed(struct harness *h, struct gate_str bytes);
+void harness_fire(struct harness *h); /* the timer runs out; it must be armed */
+void harness_end(struct harness *h);  /* on_end, then what no event closed */
+void harness_close(struct harness *h);
+
+/* A whole stream, cut: 0 whole, 1 each byte alone, else at random points. *out is the caller's. */
+void harness_run(struct harness_options options, struct gate_str input, unsigned cut,
+                 struct gate_buf *out);
+
+/* Text of a stream as its reader sees it: one line for each choice and channel, "0.content=...",
+ * "0.reasoning=...", "0.tool.0=id|name|arguments", "0.finish=a,b", and "usages=n". Text is escaped
+ * as JSON. */
+char *harness_digest(struct gate_str stream);
+/* The same from a stream's expected.json. */
+char *harness_expected(const char *sse_path);
+
+struct Suite;
+void test_streams_add(struct Suite *suite); /* test_streams.c */
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * script_util: what the tests of the script wing share: a sandbox that runs a text, and a directory
+ * that is made for one test and removed after it.
+ */
+#ifndef TESTS_SCRIPT_UTIL_H
+#define TESTS_SCRIPT_UTIL_H
+
+#include "base/buf.h"
+#include "script/sandbox.h"
+#include "script/script.h"
+
+#include <check.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static inline struct gate_str test_read_file(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    ck_assert_msg(f != NULL, "cannot open %s", path);
+    ck_assert_int_eq(fseek(f, 0, SEEK_END), 0);
+    long len = ftell(f);
+    rewind(f);
+    char *text = gate_calloc(1, (size_t)len + 1);
+    ck_assert_uint_eq(fread(text, 1, (size_t)len, f), (size_t)len);
+    fclose(f);
+    return (struct gate_str){text, (size_t)len};
+}
+
+/* A directory with conf/ and scripts/gate/. */
+struct test_dir {
+    char root[64], conf[80], scripts[80];
+};
+
+static inline void test_dir_init(struct test_dir *d)
+{
+    char gate[96];
+    snprintf(d->root, sizeof d->root, "/tmp/llm-gate-test-XXXXXX");
+    ck_assert(mkdtemp(d->root) != NULL);
+    snprintf(d->conf, sizeof d->conf, "%s/conf", d->root);
+    snprintf(d->scripts, sizeof d->scripts, "%s/scripts", d->root);
+    snprintf(gate, sizeof gate, "%s/gate", d->scripts);
+    ck_assert(mkdir(d->conf, 0700) == 0 && mkdir(d->scripts, 0700) == 0 && mkdir(gate, 0700) == 0);
+}
+
+static inline int test_remove_one(const char *path, const struct stat *st, int type,
+                                  struct FTW *walk)
+{
+    (void)st, (void)type, (void)walk;
+    return remove(path);
+}
+
+static inline void test_dir_finish(struct test_dir *d)
+{
+    nftw(d->root, test_remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void test_dir_write_bytes(const struct test_dir *d, const char *name,
+                                        struct gate_str text)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", d->root, name);
+    FILE *f = fopen(path, "wb");
+    ck_assert_msg(f != NULL, "cannot write %s", path);
+    ck_assert_uint_eq(fwrite(text.ptr, 1, text.len, f), text.len);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+static inline void test_dir_write(const struct test_dir *d, const char *name, const char *text)
+{
+    test_dir_write_bytes(d, name, gate_str_of(text));
+}
+
+/* A sandbox call that runs a text as test.lua and keeps its result if that is a number or text. */
+struct test_run {
+    struct gate_str text;
+    const char *name; /* NULL: test.lua */
+    char result[256];
+};
+
+static inline int test_run_text(lua_State *L)
+{
+    struct test_run *r = lua_touserdata(L, 1);
+    gate_sandbox_run(L, r->name != NULL ? r->name : "test.lua", r->text, -1);
+    snprintf(r->result, sizeof r->result, "%s", luaL_tolstring(L, -1, NULL));
+    return 0;
+}
+
+static const struct gate_sandbox_limits TEST_LIMITS = {5000000, 2000};
+
+static inline enum gate_status test_run(struct gate_sandbox *sb, const char *text,
+                                        struct test_run *r, struct gate_error *err)
+{
+    *r = (struct test_run){.text = gate_str_of(text)};
+    return gate_sandbox_call(sb, "test.lua", &TEST_LIMITS, test_run_text, r, err);
+}
+
+/* Runs a suite's cases in this process. Returns main's result. */
+static inline int test_main(TCase *tc, const char *name)
+{
+    Suite *suite = suite_create(name);
+    tcase_set_timeout(tc, 120);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
