@@ -152,6 +152,8 @@ static void on_ready(void *ctx, const char *host, uint16_t port)
     char url[MAX_URL];
 
     make_url(url, sizeof url, host, port);
+    gate_log_info("llm-gate %s: serving on %s port %u with %u workers", GATE_VERSION, host,
+                  (unsigned)port, (unsigned)p->config->workers);
     printf("llm-gate %s listens on %s\n", GATE_VERSION, url);
     if (p->config->api_key_is_new) {
         print_new_key(p, url);
@@ -214,8 +216,9 @@ static bool report(enum gate_status status, const struct gate_error *err)
 
 static void report_config(const struct gate_config *c)
 {
-    printf("ok    configuration: environment%s%s%s\n", c->conf_dir != NULL ? " and " : "",
-           c->conf_dir != NULL ? c->conf_dir : "", c->conf_dir != NULL ? "/gateway.lua" : "");
+    printf("ok    configuration: environment, %s%s\n",
+           c->conf_dir != NULL ? "scripts in " : "no scripts",
+           c->conf_dir != NULL ? c->conf_dir : "");
     if (c->api_key_file == NULL)
         printf("ok    API key: from API_KEY\n");
     else

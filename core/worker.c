@@ -361,3 +361,13 @@ enum gate_status gate_serve(const struct gate_gateway *gateway,
     destroy_server(&s);
     return status;
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+/* libh2o keeps freed chunks in thread-local pools that no thread ever empties, and does not free
+ * its message queues. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:h2o_mem_alloc_recycle\nleak:h2o_multithread_create_queue\n";
+}
+#endif

@@ -57,7 +57,9 @@ static const struct gate_route_view *check_view(lua_State *L)
 
 static int unknown_field(lua_State *L)
 {
-    return luaL_error(L, "a request has no field '%s'", luaL_tolstring(L, 2, NULL));
+    bool named = lua_type(L, 2) == LUA_TSTRING;
+    return luaL_error(L, "a request has no field '%s'",
+                      named ? lua_tostring(L, 2) : luaL_typename(L, 2));
 }
 
 /* __index of the request. Upvalues: api, field numbers by name, the headers object. */

@@ -78,10 +78,16 @@ __attribute__((format(printf, 2, 3))) static void set_reason(struct gate_sandbox
     va_end(args);
 }
 
-static void set_memory_reason(struct gate_sandbox *sb)
+/* A script that recurses without end reaches some limit; recursion is then the better reason. */
+static bool is_deep(struct gate_sandbox *sb)
 {
     lua_Debug ar;
-    if (lua_getstack(sb->L, DEEP, &ar))
+    return lua_getstack(sb->L, DEEP, &ar) == 1;
+}
+
+static void set_memory_reason(struct gate_sandbox *sb)
+{
+    if (is_deep(sb))
         set_reason(sb, "stack overflow: more than %d calls deep", DEEP);
     else
         set_reason(sb, "memory limit reached (%zu MiB in all, %d MiB for one value)",
@@ -169,7 +175,9 @@ static void set_over(struct gate_sandbox *sb, enum over over)
 {
     if (sb->over != OVER_NO)
         return;
-    if (over == OVER_BUDGET)
+    if (over != OVER_MEMORY && is_deep(sb))
+        set_memory_reason(sb);
+    else if (over == OVER_BUDGET)
         set_reason(sb, "instruction budget used up (%lld)", (long long)sb->limits.instructions);
     else if (over == OVER_TIME)
         set_reason(sb, "time limit reached (%u ms)", sb->limits.cpu_ms);

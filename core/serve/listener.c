@@ -312,7 +312,9 @@ void gate_listener_drain(struct gate_listener *l)
     l->draining = true;
     h2o_socket_close(l->sock);
     l->sock = NULL;
-    h2o_context_request_shutdown(l->ctx);
+    /* Not h2o_context_request_shutdown: it also starts a clock of HTTP/2, which is not spoken here.
+     */
+    l->ctx->shutdown_requested = 1;
     gate_timer_arm(l->env->timers, &l->sweep, 0);
 }
 

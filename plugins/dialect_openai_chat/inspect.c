@@ -1,7 +1,7 @@
 #include "inspect.h"
 
-/* The unread part of the event's data. A reader that meets something unexpected moves p to end, which
- * ends every loop; what was found until then stays. */
+/* The unread part of the event's data. A reader that meets something unexpected moves p to end,
+ * which ends every loop; what was found until then stays. */
 struct cursor {
     const char *p;
     const char *end;
@@ -44,8 +44,8 @@ static void skip_string(struct cursor *c)
     give_up(c);
 }
 
-/* c stands on '{' or '['; afterwards behind its partner. Braces and brackets are not told apart: the
- * flags are hints about an event that the client will parse itself. */
+/* c stands on '{' or '['; afterwards behind its partner. Braces and brackets are not told apart:
+ * the flags are hints about an event that the client will parse itself. */
 static void skip_nested(struct cursor *c)
 {
     size_t depth = 0;

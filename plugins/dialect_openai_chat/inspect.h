@@ -1,6 +1,7 @@
 /*
- * inspect: tells what one stream event of the OpenAI chat API carries. Used by the dialect for every
- * event of every stream, so it reads the bytes once, from left to right, and allocates nothing.
+ * inspect: tells what one stream event of the OpenAI chat API carries. Used by the dialect for
+ * every event of every stream, so it reads the bytes once, from left to right, and allocates
+ * nothing.
  */
 #ifndef OPENAI_CHAT_INSPECT_H
 #define OPENAI_CHAT_INSPECT_H

@@ -36,7 +36,8 @@ struct sample {
     unsigned flags;
 };
 
-#define DELTA(text) "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":" text ",\"finish_reason\":null}]}"
+#define DELTA(text)                                                                                \
+    "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":" text ",\"finish_reason\":null}]}"
 
 static const struct sample samples[] = {
     /* the answer has begun, or not yet */
@@ -59,7 +60,8 @@ static const struct sample samples[] = {
     /* text that looks like structure */
     {DELTA("{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"}]},\\\"error\\\":{\"}"), CONTENT},
     {"{\"choices\":[],\"note\":{\"error\":{\"a\":1},\"usage\":{\"b\":2}}}", 0},
-    {"{\"choices\":[{\"delta\":{},\"logprobs\":{\"finish_reason\":\"x\"},\"finish_reason\":null}]}", 0},
+    {"{\"choices\":[{\"delta\":{},\"logprobs\":{\"finish_reason\":\"x\"},\"finish_reason\":null}]}",
+     0},
     /* finish and usage */
     {"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}", FINISH},
     {"{\"choices\":[{\"delta\":{\"content\":\"\"},\"finish_reason\":\"\"}]}", 0},
@@ -72,7 +74,8 @@ static const struct sample samples[] = {
     {"{\"error\":{\"message\":\"no\"}}", ERROR},
     {"{\"error\":\"no\"}", ERROR},
     {"{\"error\":null,\"choices\":[]}", 0},
-    {"{\"choices\":[{\"delta\":{\"content\":\"rate limit\"},\"finish_reason\":\"error_finish\"}]}", ERROR},
+    {"{\"choices\":[{\"delta\":{\"content\":\"rate limit\"},\"finish_reason\":\"error_finish\"}]}",
+     ERROR},
     {"{\"code\":\"InvalidParameter\",\"message\":\"bad\",\"request_id\":\"1\"}", ERROR},
     {"{\"object\":\"error\",\"message\":\"bad\"}", ERROR},
     {"{\"message\":\"hello\"}", 0},

@@ -30,7 +30,8 @@ enum gate_status harness_create(struct harness_options options, void **instance)
     };
     struct gate_error err = {.message = ""};
 
-    assert(gate_plugin.init(&services, &err) == GATE_OK);
+    if (gate_plugin.init(&services, &err) != GATE_OK)
+        abort();
     enum gate_status status = filter()->instance_create(values, instance, &err);
     assert((status == GATE_OK) == (err.message[0] == '\0'));
     return status;

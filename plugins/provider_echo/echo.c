@@ -3,8 +3,8 @@
  * installation works because of it, and it is the template for authors of provider plugins: every
  * part that a plugin has is here, in its smallest useful form.
  *
- * A provider either describes an upstream request (build_request, see provider_openai) or answers by
- * itself (answer, as here). It never does I/O: the gateway owns the sockets.
+ * A provider either describes an upstream request (build_request, see provider_openai) or answers
+ * by itself (answer, as here). It never does I/O: the gateway owns the sockets.
  */
 #include <gate/plugin.h>
 
@@ -62,8 +62,8 @@ static void instance_destroy(void *instance)
     free(instance);
 }
 
-/* Called for every credential of the instance, and once with GATE_CREDENTIAL_NONE when it has none. A
- * provider with a network prepares its header lines here; echo has nothing to prepare. */
+/* Called for every credential of the instance, and once with GATE_CREDENTIAL_NONE when it has none.
+ * A provider with a network prepares its header lines here; echo has nothing to prepare. */
 static enum gate_status account_attach(void *instance, const struct gate_credential *credential,
                                        void **out, struct gate_error *err)
 {
@@ -163,8 +163,7 @@ static void read_content(struct gate_str content, struct text *text)
     if (content.len == 0 || content.ptr[0] != '[')
         return;
     while (host->json_element(content, &cursor, &part)) {
-        if (part.len > 0 && part.ptr[0] == '{' &&
-            host->json_member(part, GATE_STR("text"), &value))
+        if (part.len > 0 && part.ptr[0] == '{' && host->json_member(part, GATE_STR("text"), &value))
             host->json_decode(value, &out);
     }
 }
@@ -225,7 +224,8 @@ static void put_number(struct answer *a, unsigned long long n)
 
 static void put_usage(struct answer *a)
 {
-    size_t prompt = (a->call->facts->messages.len + ECHO_BYTES_PER_TOKEN - 1) / ECHO_BYTES_PER_TOKEN;
+    size_t prompt =
+        (a->call->facts->messages.len + ECHO_BYTES_PER_TOKEN - 1) / ECHO_BYTES_PER_TOKEN;
     size_t completion = (a->text.len + ECHO_BYTES_PER_TOKEN - 1) / ECHO_BYTES_PER_TOKEN;
 
     put(a, GATE_STR("{\"prompt_tokens\":"));

@@ -46,8 +46,8 @@ static void trim_character(struct text *t)
 
 static bool is_key_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_' || c == '*' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '*' || c == '.';
 }
 
 /* Services quote the key that they refuse. */
@@ -60,8 +60,7 @@ static void mask_keys(char *text)
             char *key = p + marks[i].len;
             size_t n = 0;
 
-            if ((p > text && is_key_char(p[-1])) ||
-                strncmp(p, marks[i].ptr, marks[i].len) != 0)
+            if ((p > text && is_key_char(p[-1])) || strncmp(p, marks[i].ptr, marks[i].len) != 0)
                 continue;
             while (is_key_char(key[n]))
                 n++;
@@ -129,8 +128,8 @@ static void read_error_object(const struct gate_host *host, struct gate_str obje
         memcpy(out->code, status, sizeof status);
 }
 
-/* DashScope ends a stream that failed with finish_reason "error_finish" and puts the reason where the
- * answer would be. */
+/* DashScope ends a stream that failed with finish_reason "error_finish" and puts the reason where
+ * the answer would be. */
 static void read_choices(const struct gate_host *host, struct gate_str choices,
                          struct openai_failure *out)
 {
@@ -282,8 +281,8 @@ static const struct rule codes[] = {
     {"unsupported_country_region_territory", GATE_VERDICT_BLOCKED},
 };
 
-/* Words of an error inside a 200, where no status helps. The first that is found decides: throttling
- * comes before the types, because some services report it as an invalid request. */
+/* Words of an error inside a 200, where no status helps. The first that is found decides:
+ * throttling comes before the types, because some services report it as an invalid request. */
 static const struct rule words[] = {
     {"too many requests", GATE_VERDICT_RATE_LIMITED},
     {"rate limit", GATE_VERDICT_RATE_LIMITED},

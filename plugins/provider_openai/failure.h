@@ -1,8 +1,8 @@
 /*
- * failure: reads an answer that is not plainly good, in any of the shapes that services of the OpenAI
- * API send, and judges it. Compiled into provider_openai and into providers whose services share the
- * shapes but mean something else by some of them: these look at the failure first and leave the rest
- * to openai_failure_judge. Pure functions; worker.
+ * failure: reads an answer that is not plainly good, in any of the shapes that services of the
+ * OpenAI API send, and judges it. Compiled into provider_openai and into providers whose services
+ * share the shapes but mean something else by some of them: these look at the failure first and
+ * leave the rest to openai_failure_judge. Pure functions; worker.
  */
 #ifndef OPENAI_FAILURE_H
 #define OPENAI_FAILURE_H
@@ -10,12 +10,12 @@
 #include <gate/plugin.h>
 
 struct openai_failure {
-    int status;       /* HTTP status; inside a stream the error's own, 200 if it has none */
-    bool empty;       /* there is no body */
-    bool html;        /* the body is a page, not an answer */
-    bool server_page; /* ... and it is the server's own page for a 5xx */
-    bool answer;      /* the body holds choices, or as much of it as is known may */
-    bool failed;      /* the body reports an error */
+    int status;              /* HTTP status; inside a stream the error's own, 200 if it has none */
+    bool empty;              /* there is no body */
+    bool html;               /* the body is a page, not an answer */
+    bool server_page;        /* ... and it is the server's own page for a 5xx */
+    bool answer;             /* the body holds choices, or as much of it as is known may */
+    bool failed;             /* the body reports an error */
     uint64_t retry_after_ms; /* 0: not said */
     char code[64];           /* the error's code, "" if none */
     char type[64];           /* its type */

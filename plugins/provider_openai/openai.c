@@ -24,9 +24,9 @@ enum {
 static const struct gate_option options[] = {
     [OPTION_BASE_URL] = {"base_url", GATE_OPTION_STRING, "https://api.openai.com/v1",
                          "address of the API; /chat/completions is added to it", NULL},
-    [OPTION_MODELS] = {"models", GATE_OPTION_LIST, NULL,
-                       "models it serves, shown in GET /v1/models; \"gpt-*\" claims without showing",
-                       NULL},
+    [OPTION_MODELS] =
+        {"models", GATE_OPTION_LIST, NULL,
+         "models it serves, shown in GET /v1/models; \"gpt-*\" claims without showing", NULL},
     [OPTION_CATCH_ALL] = {"catch_all", GATE_OPTION_BOOL, "false",
                           "take every model that no other provider claims", NULL},
     [OPTION_ORGANIZATION] = {"organization", GATE_OPTION_STRING, NULL,
@@ -65,10 +65,14 @@ static struct gate_str trim(struct gate_str s)
 static bool is_reserved(struct gate_str name)
 {
     static const char *const reserved[] = {
-        "accept",         "accept-encoding", "authorization", "connection",
-        "content-length", "content-type",    "expect",        "host",
-        "keep-alive",     "te",              "trailer",       "transfer-encoding",
-        "upgrade",        "user-agent",      "openai-project", "openai-organization",
+        "accept",         "accept-encoding",
+        "authorization",  "connection",
+        "content-length", "content-type",
+        "expect",         "host",
+        "keep-alive",     "te",
+        "trailer",        "transfer-encoding",
+        "upgrade",        "user-agent",
+        "openai-project", "openai-organization",
     };
 
     for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++)

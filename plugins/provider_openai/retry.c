@@ -77,8 +77,8 @@ static uint64_t read_unit(const char **p, const char *end)
     case 'd':
         return 24 * 3600 * 1000;
     case 'm':
-        return len > 1 && (lower(start[1]) == 's' || openai_find((struct gate_str){start, len},
-                                                                 GATE_STR("milli")) == start)
+        return len > 1 && (lower(start[1]) == 's' ||
+                           openai_find((struct gate_str){start, len}, GATE_STR("milli")) == start)
                    ? 1
                    : 60 * 1000;
     default:

@@ -1,6 +1,6 @@
 /*
- * retry: when an upstream wants to be asked again, from its headers and from what it wrote. Compiled
- * into providers of the OpenAI API. Pure functions.
+ * retry: when an upstream wants to be asked again, from its headers and from what it wrote.
+ * Compiled into providers of the OpenAI API. Pure functions.
  */
 #ifndef OPENAI_RETRY_H
 #define OPENAI_RETRY_H

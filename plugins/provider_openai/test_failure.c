@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #define ERR(message, type, code)                                                                   \
-    "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"param\":null,\"code\":" code "}}"
+    "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"param\":null,\"code\":" code  \
+    "}}"
 #define HTML(title) "\n <!DOCTYPE html><html><head><title>" title "</title></head><body>x"
 
 struct sample {
@@ -27,7 +28,8 @@ static const struct sample samples[] = {
     {403, NULL, ERR("where are you", "x", "\"unsupported_country_region_territory\""),
      GATE_VERDICT_BLOCKED, 0, NULL},
     {402, NULL, ERR("Insufficient Balance", "x", "\"y\""), GATE_VERDICT_QUOTA_EXHAUSTED, 0, NULL},
-    {429, NULL, ERR("You exceeded your current quota", "insufficient_quota", "\"insufficient_quota\""),
+    {429, NULL,
+     ERR("You exceeded your current quota", "insufficient_quota", "\"insufficient_quota\""),
      GATE_VERDICT_QUOTA_EXHAUSTED, 0, "insufficient_quota"},
     /* rates */
     {429, NULL, "", GATE_VERDICT_RATE_LIMITED, 0, ""},
@@ -71,7 +73,8 @@ static const struct sample samples[] = {
     {502, NULL, "Bad Gateway", GATE_VERDICT_OVERLOADED, 0, NULL},
     {503, "retry-after: 2", "", GATE_VERDICT_OVERLOADED, 2000, NULL},
     {504, NULL, "", GATE_VERDICT_OVERLOADED, 0, NULL},
-    {529, NULL, "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
+    {529, NULL,
+     "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
      GATE_VERDICT_OVERLOADED, 0, "overloaded_error"},
     {502, "content-type: text/html", HTML("502 Bad Gateway"), GATE_VERDICT_OVERLOADED, 0, NULL},
     /* pages of a firewall */
@@ -82,7 +85,8 @@ static const struct sample samples[] = {
     {200, "content-type: TEXT/HTML", "please log in", GATE_VERDICT_BLOCKED, 0, NULL},
     {200, NULL, HTML("x"), GATE_VERDICT_BLOCKED, 0, NULL},
     /* a 200 */
-    {200, NULL, "{\"choices\":[{\"message\":{\"content\":\"rate limit\"},\"finish_reason\":\"stop\"}]}",
+    {200, NULL,
+     "{\"choices\":[{\"message\":{\"content\":\"rate limit\"},\"finish_reason\":\"stop\"}]}",
      GATE_VERDICT_OK, 0, ""},
     {200, "content-type: text/html", "{\"choices\":[]}", GATE_VERDICT_OK, 0, ""},
     {200, NULL, "{\"error\":null,\"choices\":[]}", GATE_VERDICT_OK, 0, ""},
@@ -94,16 +98,18 @@ static const struct sample samples[] = {
     {200, NULL, ERR("boom", "x", "null"), GATE_VERDICT_OVERLOADED, 0, NULL},
     {302, NULL, "", GATE_VERDICT_GARBAGE, 0, NULL},
     /* in a stream: no status of its own */
-    {0, NULL, ERR("Too Many Requests", "invalid_request_error", "null"), GATE_VERDICT_RATE_LIMITED, 0,
-     NULL},
+    {0, NULL, ERR("Too Many Requests", "invalid_request_error", "null"), GATE_VERDICT_RATE_LIMITED,
+     0, NULL},
     {0, NULL, ERR("bad", "invalid_request_error", "null"), GATE_VERDICT_CLIENT_ERROR, 0, NULL},
-    {0, NULL, "{\"error\":{\"message\":\"upstream\",\"code\":502}}", GATE_VERDICT_OVERLOADED, 0, "502"},
+    {0, NULL, "{\"error\":{\"message\":\"upstream\",\"code\":502}}", GATE_VERDICT_OVERLOADED, 0,
+     "502"},
     {0, NULL, "{\"error\":{\"message\":\"slow down\",\"code\":429}}", GATE_VERDICT_RATE_LIMITED, 0,
      NULL},
     {0, NULL, "{\"error\":\"boom\"}", GATE_VERDICT_OVERLOADED, 0, ""},
     {0, NULL, "{\"error\":{}}", GATE_VERDICT_OVERLOADED, 0, ""},
-    {0, NULL, "{\"choices\":[{\"delta\":{\"content\":\"too many requests\"},\"finish_reason\":"
-              "\"error_finish\"}]}",
+    {0, NULL,
+     "{\"choices\":[{\"delta\":{\"content\":\"too many requests\"},\"finish_reason\":"
+     "\"error_finish\"}]}",
      GATE_VERDICT_RATE_LIMITED, 0, "error_finish"},
     {0, NULL, "<html>", GATE_VERDICT_BLOCKED, 0, NULL},
 };
@@ -186,7 +192,7 @@ START_TEST(test_message)
     } texts[] = {
         {ERR("a\\nb\\u0000c", "t", "null"), "a b c"},
         {ERR("key sk-proj-abc_DEF-123 and Bearer eyJhbGciOi.x is bad", "t", "null"),
-         "key sk-***************** and Bearer ************ is bad"},
+         "key sk-**************** and Bearer ************ is bad"},
         {ERR("risk-free disk-space sk-1 Bearer auth", "t", "null"),
          "risk-free disk-space sk-1 Bearer auth"},
         {"plain text\r\n", "plain text  "},

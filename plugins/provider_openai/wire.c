@@ -15,8 +15,7 @@ bool openai_name_ok(struct gate_str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
-        bool alnum =
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 
         if (!alnum && (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
             return false;
@@ -160,8 +159,7 @@ static void encoded_append(void *ctx, struct gate_str s)
 }
 
 enum gate_status openai_model_splice(const struct gate_host *host, const struct gate_call *call,
-                                     const struct gate_request_builder *out,
-                                     struct gate_error *err)
+                                     const struct gate_request_builder *out, struct gate_error *err)
 {
     const struct gate_range *r = &call->facts->model;
     struct encoded encoded;

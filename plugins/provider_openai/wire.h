@@ -33,8 +33,8 @@ bool openai_name_ok(struct gate_str name);
 bool openai_value_ok(struct gate_str value);
 bool openai_token_ok(struct gate_str token);
 
-/* Appends "name: value\r\n". GATE_EINVAL: a byte is not allowed, GATE_ELIMIT: too long; err names the
- * header and never shows the value. */
+/* Appends "name: value\r\n". GATE_EINVAL: a byte is not allowed, GATE_ELIMIT: too long; err names
+ * the header and never shows the value. */
 enum gate_status openai_lines_add(struct openai_lines *lines, struct gate_str name,
                                   struct gate_str value, struct gate_error *err);
 /* Appends "authorization: Bearer token\r\n". */

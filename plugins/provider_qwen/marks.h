@@ -1,7 +1,7 @@
 /*
  * marks: what the portal behind a Qwen login wants in a request beside the client's bytes: a first
- * system message whose content is an array with a cache_control mark, and a mark on the last message.
- * Used by provider_qwen for OAuth accounts only. Pure.
+ * system message whose content is an array with a cache_control mark, and a mark on the last
+ * message. Used by provider_qwen for OAuth accounts only. Pure.
  */
 #ifndef QWEN_MARKS_H
 #define QWEN_MARKS_H

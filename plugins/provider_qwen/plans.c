@@ -17,8 +17,9 @@ static const struct address addresses[] = {
     {QWEN_TOKEN, "intl", "https://token-plan.ap-southeast-1.maas.aliyuncs.com/compatible-mode/v1"},
 };
 
-/* The service adds models faster than a gateway is released, so every API plan takes the families of
- * its own by prefix; models of other makers only by name, since other providers serve them too. */
+/* The service adds models faster than a gateway is released, so every API plan takes the families
+ * of its own by prefix; models of other makers only by name, since other providers serve them too.
+ */
 static const char *const standard_models[] = {
     "qwen3.7-max", "qwen3.7-plus", "qwen3.6-plus", "qwen3.5-plus",     "qwen3-max",
     "qwen-plus",   "qwen-max",     "qwen-flash",   "qwen3-coder-plus", "qwen3-coder-next",
@@ -26,15 +27,24 @@ static const char *const standard_models[] = {
 };
 
 static const char *const coding_models[] = {
-    "qwen3.7-plus", "qwen3.6-plus", "qwen3.5-plus", "qwen3-max-2026-01-23", "qwen3-coder-plus",
-    "qwen3-coder-next", "glm-5",     "glm-4.7",      "kimi-k2.5",            "MiniMax-M2.5",
-    "qwen*",        "qwq*",         NULL,
+    "qwen3.7-plus",
+    "qwen3.6-plus",
+    "qwen3.5-plus",
+    "qwen3-max-2026-01-23",
+    "qwen3-coder-plus",
+    "qwen3-coder-next",
+    "glm-5",
+    "glm-4.7",
+    "kimi-k2.5",
+    "MiniMax-M2.5",
+    "qwen*",
+    "qwq*",
+    NULL,
 };
 
 static const char *const token_models[] = {
-    "qwen3.8-max", "qwen3.7-max",   "qwen3.7-plus", "qwen3.6-plus", "glm-5",
-    "kimi-k2.5",   "deepseek-v3.2", "MiniMax-M2.5", "qwen*",        "qwq*",
-    NULL,
+    "qwen3.8-max",   "qwen3.7-max",  "qwen3.7-plus", "qwen3.6-plus", "glm-5", "kimi-k2.5",
+    "deepseek-v3.2", "MiniMax-M2.5", "qwen*",        "qwq*",         NULL,
 };
 
 static const char *const oauth_models[] = {"coder-model", "vision-model", NULL};

@@ -1,7 +1,7 @@
 /*
  * provider_qwen: Qwen models at Alibaba Cloud, by API key (pay by use, coding plan, token plan) and
- * by OAuth login. API keys get the client's bytes as they are; the portal behind a login wants cache
- * marks, which are spliced in (marks.c).
+ * by OAuth login. API keys get the client's bytes as they are; the portal behind a login wants
+ * cache marks, which are spliced in (marks.c).
  */
 #include "../provider_openai/failure.h"
 #include "../provider_openai/wire.h"
@@ -33,7 +33,8 @@ static const struct gate_option options[] = {
                      "any other key standard",
                      "standard|coding|token|oauth"},
     [OPTION_REGION] = {"region", GATE_OPTION_STRING, "cn",
-                       "where the key was made; coding and token have cn and intl", "cn|intl|us|hk"},
+                       "where the key was made; coding and token have cn and intl",
+                       "cn|intl|us|hk"},
     [OPTION_BASE_URL] = {"base_url", GATE_OPTION_STRING, NULL,
                          "address of the API instead of the one that plan and region name", NULL},
     [OPTION_MODELS] = {"models", GATE_OPTION_LIST, NULL,
@@ -193,11 +194,11 @@ static enum gate_status add_oauth_lines(const struct instance *instance, struct 
     if (status == GATE_OK)
         status = openai_lines_add(lines, GATE_STR("x-dashscope-useragent"), client, err);
     if (status == GATE_OK)
-        status = openai_lines_add(lines, GATE_STR("x-dashscope-authtype"), GATE_STR("qwen-oauth"),
-                                  err);
+        status =
+            openai_lines_add(lines, GATE_STR("x-dashscope-authtype"), GATE_STR("qwen-oauth"), err);
     if (status == GATE_OK)
-        status = openai_lines_add(lines, GATE_STR("x-dashscope-cachecontrol"), GATE_STR("enable"),
-                                  err);
+        status =
+            openai_lines_add(lines, GATE_STR("x-dashscope-cachecontrol"), GATE_STR("enable"), err);
     return status;
 }
 
@@ -218,7 +219,8 @@ static enum gate_status choose_plan(const struct instance *instance,
     else if (oauth)
         *out = QWEN_OAUTH;
     else
-        *out = gate_str_starts(credential->secret, GATE_STR("sk-sp-")) ? QWEN_CODING : QWEN_STANDARD;
+        *out =
+            gate_str_starts(credential->secret, GATE_STR("sk-sp-")) ? QWEN_CODING : QWEN_STANDARD;
     return GATE_OK;
 }
 
@@ -250,8 +252,8 @@ static enum gate_status account_attach(void *arg, const struct gate_credential *
     else
         status = openai_lines_add_bearer(&lines, credential->secret, err);
     if (status == GATE_OK && plan != QWEN_OAUTH)
-        status = openai_lines_add(&lines, GATE_STR("user-agent"), GATE_STR("llm-gate/" GATE_VERSION),
-                                  err);
+        status = openai_lines_add(&lines, GATE_STR("user-agent"),
+                                  GATE_STR("llm-gate/" GATE_VERSION), err);
     if (status == GATE_OK)
         status = openai_lines_add(&lines, GATE_STR("accept"),
                                   GATE_STR("application/json, text/event-stream"), err);
@@ -285,8 +287,8 @@ static void account_detach(void *instance, void *arg)
 
 /* ---------------------------------------------------------------- models */
 
-/* Plans whose models the instance serves, as bits. Without a plan and before the first account it is
- * the one that most keys have. */
+/* Plans whose models the instance serves, as bits. Without a plan and before the first account it
+ * is the one that most keys have. */
 static unsigned served_plans(struct instance *instance)
 {
     unsigned attached = atomic_load(&instance->attached);

@@ -16,8 +16,8 @@ static bool is_captcha(struct gate_str body)
     return len > 0 && memmem(body.ptr, len, sign, sizeof sign - 1) != NULL;
 }
 
-static void set(const struct openai_failure *f, enum gate_verdict_kind kind, uint64_t retry_after_ms,
-                struct gate_verdict *out)
+static void set(const struct openai_failure *f, enum gate_verdict_kind kind,
+                uint64_t retry_after_ms, struct gate_verdict *out)
 {
     openai_failure_verdict(f, kind, out);
     /* What the answer itself says is better than what is known about such answers. */
@@ -41,7 +41,8 @@ static bool judge_quota(const struct openai_failure *f, bool portal, struct gate
         return false;
     if (portal && openai_failure_says(f, "free allocated quota"))
         set(f, GATE_VERDICT_QUOTA_EXHAUSTED, 0, out);
-    else if (openai_failure_says(f, "hour allocated quota")) /* a sliding window of the coding plan */
+    else if (openai_failure_says(f,
+                                 "hour allocated quota")) /* a sliding window of the coding plan */
         set(f, GATE_VERDICT_QUOTA_EXHAUSTED, HOUR_MS, out);
     else if (openai_failure_says(f, "week allocated quota") ||
              openai_failure_says(f, "month allocated quota"))

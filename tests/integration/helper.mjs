@@ -129,11 +129,16 @@ export class Gateway {
         return `http://127.0.0.1:${this.port}`;
     }
 
+    // The end of the log, for messages of failing tests.
+    get tail() {
+        return `the gateway's log ends:\n${this.log.slice(-2000)}`;
+    }
+
     // Waits for the address in the log, then for GET /health.
     async ready(timeout = 10000 * slow) {
         const alive = () => {
             if (this.exit) {
-                throw new Error(`the gateway ended: ${JSON.stringify(this.exit)}\n${this.log}`);
+                throw new Error(`the gateway ended: ${JSON.stringify(this.exit)}\n${this.tail}`);
             }
         };
         await until(() => {
@@ -144,7 +149,7 @@ export class Gateway {
             const said = /listens on http:\/\/(?:127\.0\.0\.1|\[::1\]):(\d+)/.exec(this.log);
             this.port = said && Number(said[1]);
             return this.port;
-        }, { timeout, what: () => `the gateway's address in its log:\n${this.log}` });
+        }, { timeout, what: () => `the gateway's address; ${this.tail}` });
         // With a given port there may be nothing in the log, and nobody listening yet.
         const end = performance.now() + timeout;
         for (;;) {
@@ -224,7 +229,7 @@ export class Gateway {
     waitLog(pattern, { timeout = 5000 * slow } = {}) {
         const find = () => (typeof pattern === 'string'
             ? this.log.includes(pattern) : pattern.test(this.log));
-        return until(find, { timeout, what: () => `${pattern} in the log:\n${this.log}` });
+        return until(find, { timeout, what: () => `${pattern}; ${this.tail}` });
     }
 
     // Resident memory in KiB.
@@ -238,7 +243,7 @@ export class Gateway {
     }
 
     async ended(timeout = 10000 * slow) {
-        await until(() => this.exit, { timeout, what: () => `the end of the gateway\n${this.log}` });
+        await until(() => this.exit, { timeout, what: () => `the end of the gateway; ${this.tail}` });
         return this.exit;
     }
 
@@ -254,7 +259,8 @@ export class Gateway {
                 throw error;
             }
         }
-        assert.deepEqual(this.exit, { code: 0, signal: null }, this.log);
+        assert.deepEqual(this.exit, { code: 0, signal: null },
+            `ended with ${JSON.stringify(this.exit)}; ${this.tail}`);
     }
 }
 

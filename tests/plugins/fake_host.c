@@ -96,6 +96,11 @@ bool fake_host_wiped(const char *secret)
     return wiped.len > 0 && memmem(wiped.ptr, wiped.len, secret, strlen(secret)) != NULL;
 }
 
+void fake_host_forget_wiped(void)
+{
+    wiped.len = 0;
+}
+
 const char *fake_endpoint_url(const struct gate_endpoint *endpoint)
 {
     ck_assert_ptr_nonnull(endpoint);

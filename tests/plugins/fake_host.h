@@ -1,7 +1,8 @@
 /*
- * fake_host: the gateway's side of gate/plugin.h for tests of plugins. Its JSON services are the real
- * ones; endpoints, the clock and wiping are watched. It also collects what a provider describes with
- * a request builder and applies the edits to the body. Used by the tests in plugins/. Single-threaded.
+ * fake_host: the gateway's side of gate/plugin.h for tests of plugins. Its JSON services are the
+ * real ones; endpoints, the clock and wiping are watched. It also collects what a provider
+ * describes with a request builder and applies the edits to the body. Used by the tests in
+ * plugins/. Single-threaded.
  */
 #ifndef FAKE_HOST_H
 #define FAKE_HOST_H
@@ -19,8 +20,9 @@ enum {
 const struct gate_host *fake_host(void);
 /* Endpoints that were created and not given back. */
 size_t fake_host_live_endpoints(void);
-/* Was memory that held this text wiped? */
+/* Was memory that held this text wiped, since fake_host or since it was forgotten? */
 bool fake_host_wiped(const char *secret);
+void fake_host_forget_wiped(void);
 /* What the plugin was told of an endpoint. */
 const char *fake_endpoint_url(const struct gate_endpoint *endpoint);
 enum gate_endpoint_origin fake_endpoint_origin(const struct gate_endpoint *endpoint);

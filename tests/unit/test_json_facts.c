@@ -306,10 +306,16 @@ static void put_root_member(struct maker *m, unsigned which, unsigned serial)
         put(m, pick(m, 3) == 0 ? "null" : pick(m, 2) == 0 ? "true" : "false");
         break;
     case 3:
-        pick(m, 5) == 0 ? put(m, "null") : put_elements(m, 4);
+        if (pick(m, 5) == 0)
+            put(m, "null");
+        else
+            put_elements(m, 4);
         break;
     case 4:
-        pick(m, 5) == 0 ? put(m, "null") : put_members(m, 1);
+        if (pick(m, 5) == 0)
+            put(m, "null");
+        else
+            put_members(m, 1);
         break;
     case 5:
     case 6:
