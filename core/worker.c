@@ -1,4 +1,5 @@
 #include "worker.h"
+#include "admin/console.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
 #include "serve/serve.h"
@@ -125,7 +126,7 @@ static enum gate_status worker_start(struct worker *w)
     status = gate_script_create(g->generation, &w->env.script, &w->error);
     if (status != GATE_OK)
         return status;
-    w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, w->fd);
+    w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, gate_console_page, w->fd);
     w->fd = -1;
     return GATE_OK;
 }

@@ -8,8 +8,6 @@
 
 #include "request/env.h"
 
-enum { GATE_CONSOLE_MAX = 1 << 20 };
-
 /* Appends the page. The key is not on it. */
 void gate_console_page(const struct gate_env *env, struct gate_buf *out);
 

@@ -1,8 +1,7 @@
-#include "admin/console.h"
 #include "base/json.h"
 #include "serve/serve_internal.h"
 
-enum { MAX_LISTING = 8 << 20, MAX_LOGGED = 96, MAX_UI_KEY = 512 };
+enum { MAX_LISTING = 8 << 20, MAX_LOGGED = 96, MAX_UI_KEY = 512, MAX_PAGE = 1 << 20 };
 
 static bool method_is(const struct serve_request *r, const char *method)
 {
@@ -156,8 +155,8 @@ static void answer_console(struct serve_request *r, struct gate_str key)
         return;
     }
     struct gate_buf page;
-    gate_buf_init(&page, GATE_CONSOLE_MAX);
-    gate_console_page(r->conn->listener->env, &page);
+    gate_buf_init(&page, MAX_PAGE);
+    r->conn->listener->console(r->conn->listener->env, &page);
     static const struct gate_header headers[] = {
         {{"cache-control", 13}, {"no-store", 8}},
         {{"referrer-policy", 15}, {"no-referrer", 11}},

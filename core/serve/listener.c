@@ -285,12 +285,14 @@ static void on_sweep(struct gate_timer *timer)
 /* ---- life */
 
 struct gate_listener *gate_listener_create(h2o_context_t *ctx, struct gate_env *env,
-                                           const struct gate_auth *auth, int fd)
+                                           const struct gate_auth *auth, gate_console_cb console,
+                                           int fd)
 {
     struct gate_listener *l = gate_calloc(1, sizeof *l);
     l->ctx = ctx;
     l->env = env;
     l->auth = auth;
+    l->console = console;
     l->accept.ctx = ctx;
     l->accept.hosts = ctx->globalconf->hosts;
     h2o_vector_reserve(NULL, &ctx->storage, 1);

@@ -38,6 +38,7 @@ struct gate_listener {
     h2o_context_t *ctx;
     struct gate_env *env;
     const struct gate_auth *auth;
+    gate_console_cb console;
     h2o_accept_ctx_t accept;
     h2o_socket_t *sock; /* NULL when draining */
     h2o_socket_cb

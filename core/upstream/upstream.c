@@ -232,7 +232,8 @@ static uint32_t load_be32(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static bool v6_is_private(const unsigned char a[16])
+/* a: 16 bytes in network order */
+static bool v6_is_private(const unsigned char *a)
 {
     static const unsigned char zero[12], mapped[12] = {[10] = 0xff, [11] = 0xff};
     static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b};

@@ -2,6 +2,7 @@
 #include "harness.h"
 #include "base/json.h"
 #include <assert.h>
+#include <check.h>
 #include <cjson/cJSON.h>
 
 enum { MAX_EVENT = 1 << 20, MAX_OUT = 64 << 20, MAX_TOOLS = 8, MAX_CHOICES = 8 };
@@ -131,6 +132,50 @@ void harness_run(struct harness_options options, struct gate_str input, unsigned
     *out = h.out;
     gate_buf_init(&h.out, 0);
     harness_close(&h);
+}
+
+void harness_feed_delta(struct harness *h, unsigned choice, const char *channel, const char *text,
+                        const char *finish)
+{
+    struct gate_buf b;
+
+    gate_buf_init(&b, MAX_EVENT);
+    gate_buf_printf(&b, "data: {\"choices\":[{\"index\":%u,\"delta\":{", choice);
+    if (text != NULL) {
+        gate_buf_printf(&b, "\"%s\":", channel);
+        gate_json_put(&b, gate_str_of(text));
+    }
+    gate_buf_printf(&b, "}%s%s%s}]}\n\n", finish != NULL ? ",\"finish_reason\":\"" : "",
+                    finish != NULL ? finish : "", finish != NULL ? "\"" : "");
+    harness_feed(h, gate_buf_str(&b));
+    gate_buf_finish(&b);
+}
+
+void harness_feed_text(struct harness *h, const char *text)
+{
+    harness_feed_delta(h, 0, "content", text, NULL);
+}
+
+void harness_feed_call(struct harness *h, const char *id, const char *name, const char *arguments)
+{
+    struct gate_buf b;
+
+    gate_buf_init(&b, MAX_EVENT);
+    gate_buf_printf(&b,
+                    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,"
+                    "\"id\":\"%s\",\"function\":{\"name\":\"%s\",\"arguments\":",
+                    id, name);
+    gate_json_put(&b, gate_str_of(arguments));
+    gate_buf_append(&b, GATE_STR("}}]}}]}\n\n"));
+    harness_feed(h, gate_buf_str(&b));
+    gate_buf_finish(&b);
+}
+
+void harness_expect_digest(struct harness *h, const char *want)
+{
+    char *got = harness_digest(gate_buf_str(&h->out));
+    ck_assert_str_eq(got, want);
+    free(got);
 }
 
 /* ---------------------------------------------------------------- digest */

@@ -34,6 +34,20 @@ void harness_fire(struct harness *h); /* the timer runs out; it must be armed */
 void harness_end(struct harness *h);  /* on_end, then what no event closed */
 void harness_close(struct harness *h);
 
+/* Feeds one chat chunk; NULL text or finish: without it. channel is the member's name. */
+void harness_feed_delta(struct harness *h, unsigned choice, const char *channel, const char *text,
+                        const char *finish);
+void harness_feed_text(struct harness *h, const char *text); /* content of choice 0 */
+/* A tool call of choice 0 with index 0. */
+void harness_feed_call(struct harness *h, const char *id, const char *name, const char *arguments);
+/* Fails the test unless the digest of what came out so far is this. */
+void harness_expect_digest(struct harness *h, const char *want);
+
+/* Four deltas that repeat each other and prove it, the fourth with 24 characters or more; and the
+ * whole text once more with its next word. */
+#define HARNESS_FOUR "one", "one two", "one two three", "one two three four five"
+#define HARNESS_PROVEN HARNESS_FOUR, "one two three four five six"
+
 /* A whole stream, cut: 0 whole, 1 each byte alone, else at random points. *out is the caller's. */
 void harness_run(struct harness_options options, struct gate_str input, unsigned cut,
                  struct gate_buf *out);
@@ -47,5 +61,6 @@ char *harness_expected(const char *sse_path);
 
 struct Suite;
 void test_streams_add(struct Suite *suite); /* test_streams.c */
+void test_bounds_add(struct Suite *suite);  /* test_bounds.c */
 
 #endif

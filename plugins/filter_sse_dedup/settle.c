@@ -158,8 +158,8 @@ static void settle_call_delta(struct plan *p, const struct dedup_item *item,
         start_call(slot, delta, p->s->first == NULL && p->s->in->hold_ms > 0);
         repeats = false;
     }
-    bool known = slot->call->name != 0 &&
-                 (item->name.len == 0 || slot->call->name == dedup_hash(item->name));
+    bool named_again =
+        p->s->cumulative && item->name.len > 0 && slot->call->name == dedup_hash(item->name);
     if (item->id.len > 0)
         slot->call->id = dedup_hash(item->id);
     if (item->name.len > 0)
@@ -175,9 +175,7 @@ static void settle_call_delta(struct plan *p, const struct dedup_item *item,
     else if (slot->state == DEDUP_UNDECIDED && delta.len > 0)
         slot->sent = delta.len;
     dedup_arguments_feed(a, rest_of(delta, from));
-    /* In a cumulative stream the opening element of a call comes again too. */
-    bool opening_again = p->s->cumulative && known && delta.len == 0 && a->len > 0;
-    if (from > 0 || opening_again)
+    if (from > 0 || named_again)
         replace_call(p, item, rest_of(delta, from));
     else
         p->meaningful = true;

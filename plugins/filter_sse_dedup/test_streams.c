@@ -191,8 +191,7 @@ static void add_noise(uint64_t *seed, struct gate_buf *b, unsigned choice)
     static const char *const noise[] = {
         ": ping\n\n",
         "data: {\"choices\":[],\"usage\":{\"total_tokens\":3}}\n\n",
-        "data: "
-        "{\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
         "data: not JSON\n\n",
         "data: {\"choices\":[{\"index\":0,\"delta\":{\"refusal\":\"no\"}}]}\n\n",
     };

@@ -323,6 +323,26 @@ START_TEST(test_claims)
 }
 END_TEST
 
+/* docs/plugins.md shows the example that is built by the tests, not an older one. */
+START_TEST(test_guide_shows_example)
+{
+    static const char *const files[] = {"CMakeLists.txt", "minimal.c"};
+    struct gate_buf guide, file;
+    char path[4096];
+
+    gate_buf_init(&guide, MAX_ANSWER);
+    ck_assert(fake_file_read(GATE_SOURCE_DIR "/docs/plugins.md", &guide));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        gate_buf_init(&file, MAX_ANSWER);
+        snprintf(path, sizeof path, "%s/tests/plugin_example/%s", GATE_SOURCE_DIR, files[i]);
+        ck_assert(fake_file_read(path, &file));
+        ck_assert_msg(memmem(guide.ptr, guide.len, file.ptr, file.len) != NULL, "%s", files[i]);
+        gate_buf_finish(&file);
+    }
+    gate_buf_finish(&guide);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("provider_echo");
@@ -337,6 +357,7 @@ int main(void)
     tcase_add_test(tc, test_max_tokens);
     tcase_add_test(tc, test_cap);
     tcase_add_test(tc, test_claims);
+    tcase_add_test(tc, test_guide_shows_example);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

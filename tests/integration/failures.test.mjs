@@ -75,6 +75,9 @@ test('garbage: 502', async () => {
     }
 });
 
+// How Node's client calls a message that ends before its end.
+const brokenMessage = /^(ECONNRESET|HPE_INVALID_CHUNK_SIZE)$/;
+
 // What a client may see of an answer that breaks off: an error status, a stream that says that it
 // failed, or a message that is visibly not complete. Never a whole answer.
 function assertNotWhole(answer, name) {
@@ -91,7 +94,7 @@ test('answers that break off are not taken for whole', async () => {
         for (const stream of [false, true]) {
             mock.push(scenario);
             const answer = await gateway.chat('m', { stream }).catch((error) => {
-                assert.equal(error.code, 'ECONNRESET', name);
+                assert.match(error.code, brokenMessage, name);
                 return null;
             });
             if (answer) {
@@ -106,7 +109,7 @@ test('a long answer that breaks off leaves the client with a broken message', as
     for (const scenario of [{ body: long, framing: 'chunked', stopAfter: 1e9, end: 'close' },
         { body: long, declaredLength: 400000, end: 'close' }]) {
         mock.push(scenario);
-        await assert.rejects(gateway.chat('m'), { code: 'ECONNRESET' });
+        await assert.rejects(gateway.chat('m'), { code: brokenMessage });
     }
 });
 

@@ -40,12 +40,13 @@ test('an unknown path: 404, the same for the path that carries a key', async () 
         const name = all[i - (i % 2)].toLowerCase();
         return !['date', 'x-request-id'].includes(name);
     });
-    for (const path of ['/wrong-key-wrong-key/ui', '/gate-0123456789abcdef/ui/', '/v1/nothing']) {
+    for (const path of ['/wrong-key-wrong-key/ui', `/${API_KEY}x/ui`, `/${API_KEY.slice(1)}/ui`, '/ui']) {
         const answer = await ask(path);
         assert.equal(answer.status, 404, path);
         assert.deepEqual(answer.body, unknown.body, path);
         assert.deepEqual(plain(answer), plain(unknown), path);
     }
+    assertError(await gateway.call({ method: 'GET', path: '/v1/nothing' }), 404);
 });
 
 test('a body over the limit: 413, while the client is still sending', async () => {
@@ -149,7 +150,6 @@ const framing = {
     'a length with a sign': 'Content-Length: +4\r\n\r\n{} \n',
     'an unknown coding': 'Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n',
     'a folded header': 'X-Folded: one\r\n two\r\nContent-Length: 4\r\n\r\n{} \n',
-    'a space before the colon': 'Content-Length : 4\r\n\r\n{} \n',
     'a bad chunk': 'Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n',
 };
 
@@ -168,10 +168,13 @@ test('framing that two readers could read differently is refused, and the connec
     }
 });
 
+// libh2o answers these by itself, before the gateway sees a request.
 test('what is not HTTP is answered with 400 or nothing', async () => {
     for (const bytes of ['\r\n\r\n\r\n', 'hello\r\n\r\n', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
         'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', `GET / HTTP/1.1\r\nX: ${'x'.repeat(600000)}\r\n\r\n`,
-        `GET / HTTP/1.1\r\n${'X-A: b\r\n'.repeat(5000)}\r\n`]) {
+        `GET / HTTP/1.1\r\n${'X-A: b\r\n'.repeat(5000)}\r\n`,
+        `POST ${chatPath} HTTP/1.1\r\nContent-Length : 4\r\n\r\n{} \n`,
+        `GET / HTTP/1.1\r\nX-Request-Id: a\u0001b\r\n\r\n`]) {
         const client = await gateway.raw();
         client.send(Buffer.from(bytes, 'latin1'));
         client.socket.end();
@@ -216,7 +219,7 @@ test('x-request-id is taken over, returned and logged', async () => {
     const next = await gateway.chat('m');
     assert.match(own.headers['x-request-id'], /^[\x21-\x7e]{8,64}$/);
     assert.notEqual(own.headers['x-request-id'], next.headers['x-request-id']);
-    for (const odd of ['x'.repeat(5000), 'a b', 'é\u0001', '"quoted"']) {
+    for (const odd of ['x'.repeat(5000), 'a b', 'é', '"quoted"', '']) {
         const client = await gateway.raw();
         await client.send(gateway.rawRequest(chatRequest('m'), { 'X-Request-Id': odd }));
         const answered = await client.answer();

@@ -144,19 +144,3 @@ test('a TLS connection that ends without a farewell does not make a stream whole
     });
     assert.match(answer.text, /"error"/);
 });
-
-test('a new connection takes up the session of an earlier one', async () => {
-    const server = await upstream(good);
-    const client = await gatewayTo(server);
-    const reused = [];
-    server.otherwise((request) => {
-        reused.push(request.connection.socket.isSessionReused());
-        return { body: '{"choices":[]}', end: 'close' };
-    });
-    for (let i = 0; i < 3; i++) {
-        assert.equal((await client.chat('m')).status, 200);
-    }
-    assert.equal(server.opened, 3);
-    assert.deepEqual(reused, [false, true, true]);
-});
-

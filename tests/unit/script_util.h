@@ -96,6 +96,65 @@ static inline enum gate_status test_run(struct gate_sandbox *sb, const char *tex
     return gate_sandbox_call(sb, "test.lua", &TEST_LIMITS, test_run_text, r, err);
 }
 
+/* A request with every fact set. */
+static const struct gate_request_facts TEST_FACTS = {
+    .message_count = 3, .tool_count = 2, .stream = true, .has_images = true, .max_tokens = 512};
+
+static inline struct gate_route_view test_view(const char *model)
+{
+    static const struct gate_header headers[] = {{{"x-team", 6}, {"blue", 4}},
+                                                 {{"x-empty", 7}, {NULL, 0}}};
+    return (struct gate_route_view){.model = gate_str_of(model),
+                                    .key_name = GATE_STR("ada"),
+                                    .path = GATE_STR("/v1/chat/completions"),
+                                    .facts = &TEST_FACTS,
+                                    .body_bytes = 1234,
+                                    .headers = headers,
+                                    .header_count = 2};
+}
+
+static inline struct gate_generation *test_load(const struct test_dir *dir)
+{
+    struct gate_generation *g = NULL;
+    struct gate_error err = {0};
+    ck_assert_msg(gate_generation_load(dir->conf, dir->scripts, NULL, 0, 7, &g, &err) == GATE_OK,
+                  "%s", err.message);
+    return g;
+}
+
+static inline struct gate_script *test_load_routing(const struct test_dir *dir, const char *text)
+{
+    struct gate_script *s = NULL;
+    struct gate_error err = {0};
+    test_dir_write(dir, "conf/routing.lua", text);
+    struct gate_generation *g = test_load(dir);
+    ck_assert_msg(gate_script_create(g, &s, &err) == GATE_OK, "%s", err.message);
+    gate_generation_release(g);
+    return s;
+}
+
+static inline void test_expect_route(struct gate_script *s, const char *model, const char *target)
+{
+    struct gate_route_view view = test_view(model);
+    struct gate_decision d;
+    struct gate_error err = {0};
+    ck_assert_msg(gate_script_route(s, &view, &d, &err) == GATE_OK, "%s: %s", model, err.message);
+    ck_assert_uint_eq(d.target_count, target != NULL ? 1 : 0);
+    if (target != NULL)
+        ck_assert_msg(gate_str_eq(d.targets[0].name, gate_str_of(target)), "%s: %.*s", model,
+                      (int)d.targets[0].name.len, d.targets[0].name.ptr);
+}
+
+static inline void test_expect_error(struct gate_script *s, const char *model, const char *message)
+{
+    struct gate_route_view view = test_view(model);
+    struct gate_decision d;
+    struct gate_error err = {0};
+    ck_assert_int_eq(gate_script_route(s, &view, &d, &err), GATE_EINTERNAL);
+    ck_assert_msg(strstr(err.message, message) != NULL, "%s\nexpected %s", err.message, message);
+    ck_assert_uint_eq(d.target_count, 0);
+}
+
 /* Runs a suite's cases in this process. Returns main's result. */
 static inline int test_main(TCase *tc, const char *name)
 {

@@ -53,7 +53,7 @@ START_TEST(members_of_what_is_no_object)
                                          "{\"b\":\"x,\"a\":1}",
                                          "{,\"a\":1}",
                                          "{\"a\":}",
-                                         "{\"a\":{\"x\":1}"};
+                                         "{\"a\":{\"x\":1"};
     char out[128];
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++)
         ck_assert_msg(member(broken[i], "a", out) == NULL, "%s", broken[i]);
