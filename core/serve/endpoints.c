@@ -157,14 +157,13 @@ static void answer_console(struct serve_request *r, struct gate_str key)
     struct gate_buf page;
     gate_buf_init(&page, MAX_PAGE);
     r->conn->listener->console(r->conn->listener->env, &page);
-    static const struct gate_header headers[] = {
-        {{"cache-control", 13}, {"no-store", 8}},
-        {{"referrer-policy", 15}, {"no-referrer", 11}},
-        {{"x-content-type-options", 22}, {"nosniff", 7}},
-        {{"content-security-policy", 23},
-         {"default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-          "frame-ancestors 'none'",
-          107}},
+    const struct gate_header headers[] = {
+        {GATE_STR("cache-control"), GATE_STR("no-store")},
+        {GATE_STR("referrer-policy"), GATE_STR("no-referrer")},
+        {GATE_STR("x-content-type-options"), GATE_STR("nosniff")},
+        {GATE_STR("content-security-policy"),
+         GATE_STR("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+                  "form-action 'none'; frame-ancestors 'none'")},
     };
     serve_answer(r, 200, GATE_STR("text/html; charset=utf-8"), headers,
                  sizeof headers / sizeof headers[0], gate_buf_str(&page));

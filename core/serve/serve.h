@@ -18,10 +18,14 @@ struct st_h2o_context_t;
 /* Registers the handler and the error filter in a fresh h2o configuration of this worker. */
 void gate_serve_configure(struct st_h2o_globalconf_t *conf, const struct gate_config *config);
 
+/* Appends the page behind /<API_KEY>/ui. */
+typedef void (*gate_console_cb)(const struct gate_env *env, struct gate_buf *out);
+
 /* Starts accepting on fd (owned from now on). ctx, env and auth belong to the worker and outlive
  * the listener. */
 struct gate_listener *gate_listener_create(struct st_h2o_context_t *ctx, struct gate_env *env,
-                                           const struct gate_auth *auth, int fd);
+                                           const struct gate_auth *auth, gate_console_cb console,
+                                           int fd);
 /* No new connection, no new request on idle ones; running requests go on. */
 void gate_listener_drain(struct gate_listener *l);
 /* Requests that are not answered in full yet. */

@@ -62,6 +62,9 @@ static const struct sample samples[] = {
     {"{\"choices\":[],\"note\":{\"error\":{\"a\":1},\"usage\":{\"b\":2}}}", 0},
     {"{\"choices\":[{\"delta\":{},\"logprobs\":{\"finish_reason\":\"x\"},\"finish_reason\":null}]}",
      0},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a \\\"b\\\" \\\\\"},\"finish_reason\":\"stop\"}],"
+     "\"usage\":{\"total_tokens\":1}}",
+     FINISH | USAGE},
     /* finish and usage */
     {"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}", FINISH},
     {"{\"choices\":[{\"delta\":{\"content\":\"\"},\"finish_reason\":\"\"}]}", 0},

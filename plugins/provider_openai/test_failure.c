@@ -41,6 +41,8 @@ static const struct sample samples[] = {
     {429, "retry-after: soon", "", GATE_VERDICT_RATE_LIMITED, 0, NULL},
     {429, "retry-after: 99999999999999999999999", "", GATE_VERDICT_RATE_LIMITED, 604800000, NULL},
     {429, "retry-after: 9999999 days", "", GATE_VERDICT_RATE_LIMITED, 604800000, NULL},
+    /* 213503983 days in thousandths of a ms are a little more than 64 bits hold */
+    {429, "retry-after: 213503983 days", "", GATE_VERDICT_RATE_LIMITED, 604800000, NULL},
     {429, NULL, ERR("Please try again in 1.2s. Visit x", "requests", "\"rate_limit_exceeded\""),
      GATE_VERDICT_RATE_LIMITED, 1200, "rate_limit_exceeded"},
     {429, NULL, ERR("Please try again in 6m0s.", "tokens", "\"rate_limit_exceeded\""),

@@ -69,23 +69,23 @@ static const struct sample samples[] = {
     {SYS("\"s\"") "," USER("[{" MARK "},{" MARK "},{" MARK "},{" MARK "}]") "," USER("\"b\""),
      SYS("\"s\"") "," USER("[{" MARK "},{" MARK "},{" MARK "},{" MARK "}]") "," USER("\"b\"")},
     /* text that looks like a mark does not count */
-    {SYS("\"s\"") "," USER(
-         "\"\\\"cache_control\\\": \\\"cache_control\\\":\"") "," USER("[\"cache_control\",\"cache_"
-                                                                       "control\",\"cache_"
-                                                                       "control\",\"cache_"
-                                                                       "control\"]") "," USER("\"b"
-                                                                                              "\""),
-     SYS("[" PART("\"s\"", "," MARK) "]") "," USER("\"\\\"cache_control\\\": "
-                                                   "\\\"cache_control\\\":\"") "," USER("[\"cache_"
-                                                                                        "control\","
-                                                                                        "\"cache_"
-                                                                                        "control\","
-                                                                                        "\"cache_"
-                                                                                        "control\","
-                                                                                        "\"cache_"
-                                                                                        "control\""
-                                                                                        "]") "," USER(
-         "[" PART("\"b\"", "," MARK) "]")},
+    {SYS("\"s\"") "," USER("\"\\\"cache_control\\\": \\\"cache_control\\\":\"") "," USER(
+         "[\"cache_control\",\"cache_"
+         "control\",\"cache_"
+         "control\",\"cache_"
+         "control\"]") "," USER("\"b"
+                                "\""),
+     SYS("[" PART("\"s\"", "," MARK) "]") "," USER(
+         "\"\\\"cache_control\\\": "
+         "\\\"cache_control\\\":\"") "," USER("[\"cache_"
+                                              "control\","
+                                              "\"cache_"
+                                              "control\","
+                                              "\"cache_"
+                                              "control\","
+                                              "\"cache_"
+                                              "control\""
+                                              "]") "," USER("[" PART("\"b\"", "," MARK) "]")},
     /* parts of other kinds, odd spacing, empty objects */
     {SYS("\"s\"") "," USER("[{\"type\":\"image_url\",\"image_url\":{\"url\":\"u\"}} ]"),
      SYS("[" PART("\"s\"", "," MARK) "]") "," USER(

@@ -122,7 +122,8 @@ START_TEST(test_oauth_lines)
     struct fake_request r;
 
     qwen_setup_init(&s, pairs, GATE_CREDENTIAL_OAUTH, OAUTH_JSON);
-    ck_assert(fake_host_wiped("tok-secret-1"));
+    /* The decoded token and the lines it went into. */
+    ck_assert_uint_eq(fake_host_wiped("tok-secret-1"), 2);
     build(&s, &r);
     ck_assert_str_eq(fake_endpoint_url(r.endpoint), "https://portal.qwen.ai/v1");
     ck_assert_int_eq(fake_endpoint_origin(r.endpoint), GATE_ENDPOINT_FOREIGN);

@@ -91,9 +91,18 @@ size_t fake_host_live_endpoints(void)
     return live_endpoints;
 }
 
-bool fake_host_wiped(const char *secret)
+size_t fake_host_wiped(const char *secret)
 {
-    return wiped.len > 0 && memmem(wiped.ptr, wiped.len, secret, strlen(secret)) != NULL;
+    const char *p = wiped.ptr, *end;
+    size_t count = 0;
+
+    if (wiped.len == 0)
+        return 0;
+    end = wiped.ptr + wiped.len;
+
+    for (; p < end && (p = memmem(p, (size_t)(end - p), secret, strlen(secret))) != NULL; p++)
+        count++;
+    return count;
 }
 
 void fake_host_forget_wiped(void)

@@ -20,8 +20,8 @@ enum {
 const struct gate_host *fake_host(void);
 /* Endpoints that were created and not given back. */
 size_t fake_host_live_endpoints(void);
-/* Was memory that held this text wiped, since fake_host or since it was forgotten? */
-bool fake_host_wiped(const char *secret);
+/* How often memory that held this text was wiped, since fake_host or since it was forgotten. */
+size_t fake_host_wiped(const char *secret);
 void fake_host_forget_wiped(void);
 /* What the plugin was told of an endpoint. */
 const char *fake_endpoint_url(const struct gate_endpoint *endpoint);
