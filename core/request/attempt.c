@@ -128,6 +128,15 @@ static void fail(struct gate_attempt *a, enum gate_verdict_kind kind, const char
     tell_failure(a, &f);
 }
 
+/* The provider plugin could not make a request, or an answer, of what the client sent. */
+static void fail_provider(struct gate_attempt *a, enum gate_status status, const char *reason)
+{
+    if (status == GATE_EINVAL)
+        fail(a, GATE_VERDICT_CLIENT_ERROR, "provider_refused", reason);
+    else
+        fail(a, GATE_VERDICT_GARBAGE, "provider_failed", reason);
+}
+
 /* The whole body of a refusal is here (or as much as is read of it). */
 static void fail_refused(struct gate_attempt *a)
 {
@@ -349,8 +358,7 @@ static void run_local(struct gate_attempt *a)
     enum gate_status status =
         a->input.instance->ops->answer(a->input.instance->state, &call, &sink, &err);
     if (status != GATE_OK || l.status == 0) {
-        fail(a, GATE_VERDICT_CLIENT_ERROR, "provider_failed",
-             status != GATE_OK ? err.message : "the provider gave no answer");
+        fail_provider(a, status, status != GATE_OK ? err.message : "it gave no answer");
     } else {
         struct gate_header type = {GATE_STR("content-type"), {l.type, l.type_len}};
         struct gate_upstream_head head = {l.status, &type, 1, (int64_t)l.body.len};
@@ -389,8 +397,9 @@ void gate_attempt_run(struct gate_attempt *a)
         run_local(a);
         return;
     }
-    if (gate_attempt_build(&a->input, &a->request, &err) != GATE_OK) {
-        fail(a, GATE_VERDICT_CLIENT_ERROR, "provider_failed", err.message);
+    enum gate_status status = gate_attempt_build(&a->input, &a->request, &err);
+    if (status != GATE_OK) {
+        fail_provider(a, status, err.message);
         return;
     }
     const struct gate_str lines[2] = {a->request.lines, gate_buf_str(&a->request.own_lines)};

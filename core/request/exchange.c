@@ -313,12 +313,14 @@ static void json_data(struct gate_exchange *x, struct gate_str bytes)
     stop_if_full(x);
 }
 
-/* The first event of a stream says that it failed: as good as a failed head. */
+/* An event of the stream says that it failed: before any content as good as a failed head. */
 static void stream_refused(struct gate_exchange *x)
 {
     struct gate_failure f;
     struct gate_str data = gate_buf_str(&x->stream.refused);
     gate_attempt_judge(x->attempt, data, true, &f);
+    x->stream.ended = true;
+    x->stream.seen = 0;
     on_attempt_failure(x, &f);
     gate_failure_finish(&f);
 }
@@ -370,6 +372,9 @@ static void on_attempt_done(void *ctx)
     struct gate_exchange *x = ctx;
     if (x->mode == ANSWER_JSON) {
         json_done(x);
+    } else if (x->committed && (x->stream.seen & GATE_EVENT_ERROR)) {
+        gate_stream_end(&x->stream);
+        finish(x, true, "failed", "upstream_error");
     } else if (gate_stream_end(&x->stream)) {
         commit_answer(x, -1);
         finish(x, true, "ok", "");

@@ -21,6 +21,9 @@ int gate_failure_status(const struct gate_failure *f)
     case GATE_VERDICT_QUOTA_EXHAUSTED:
         return 429;
     case GATE_VERDICT_CLIENT_ERROR:
+        if (f->upstream_status == 0)
+            return 400; /* the provider itself refused */
+        /* fallthrough */
     case GATE_VERDICT_AUTH:
         return f->upstream_status >= 400 && f->upstream_status < 500 ? f->upstream_status : 502;
     case GATE_VERDICT_OVERLOADED:

@@ -1,22 +1,36 @@
 #include "request/stream.h"
+#include "request/failure.h"
+
+static void release(struct gate_stream *s)
+{
+    s->released = true;
+    if (s->held.len > 0)
+        s->write(s->ctx, gate_buf_str(&s->held));
+    gate_buf_finish(&s->held);
+}
+
+static void put(struct gate_stream *s, struct gate_str bytes)
+{
+    if (bytes.len == 0)
+        return;
+    if (!s->released && gate_buf_append(&s->held, bytes))
+        return;
+    if (!s->released)
+        release(s);
+    s->write(s->ctx, bytes);
+}
 
 static void write_run(struct gate_stream *s)
 {
-    if (s->run.len > 0) {
-        s->begun = true;
-        s->write(s->ctx, s->run);
-        s->run.len = 0;
-    }
+    put(s, s->run);
+    s->run.len = 0;
 }
 
 static void emit(void *ctx, struct gate_str events)
 {
     struct gate_stream *s = ctx;
     write_run(s);
-    if (events.len > 0) {
-        s->begun = true;
-        s->write(s->ctx, events);
-    }
+    put(s, events);
 }
 
 static void set_timer(void *ctx, uint32_t ms)
@@ -50,6 +64,7 @@ void gate_stream_open(struct gate_stream *s, struct gate_env *env,
 {
     memset(s, 0, sizeof *s);
     gate_sse_init(&s->sse, GATE_STREAM_MAX_EVENT);
+    gate_buf_init(&s->held, GATE_STREAM_MAX_HELD);
     gate_buf_init(&s->refused, GATE_STREAM_MAX_EVENT);
     s->env = env;
     s->dialect = instance->dialect;
@@ -79,20 +94,27 @@ static void pass(struct gate_stream *s, struct gate_str raw)
         write_run(s); /* lies in the framer's buffer, which does not last */
 }
 
+/* Looks at an event in the dialect's terms. False: it is a failure that must not go on as it is. */
+static bool inspect(struct gate_stream *s, const struct gate_event *event)
+{
+    unsigned flags = s->dialect->inspect_event(event);
+    s->seen |= flags;
+    if ((flags & GATE_EVENT_ERROR) && !(s->released && gate_failure_is_api_error(event->data))) {
+        write_run(s);
+        s->failed = true;
+        gate_buf_append(&s->refused, event->data);
+        return false;
+    }
+    if (!s->released && (flags & (GATE_EVENT_CONTENT | GATE_EVENT_FINISH)))
+        release(s);
+    return true;
+}
+
 static void on_event(void *ctx, const struct gate_event *event)
 {
     struct gate_stream *s = ctx;
-    if (s->failed)
+    if (s->failed || (event->has_data && !inspect(s, event)))
         return;
-    if (event->has_data) {
-        unsigned flags = s->dialect->inspect_event(event);
-        s->seen |= flags;
-        if ((flags & GATE_EVENT_ERROR) && !s->begun && s->run.len == 0) {
-            s->failed = true;
-            gate_buf_append(&s->refused, event->data);
-            return;
-        }
-    }
     if (s->filter != NULL) {
         struct gate_emitter out = emitter_of(s);
         if (s->filter->on_event(s->filter_state, event, &out) == GATE_FILTER_TAKEN)
@@ -112,7 +134,9 @@ bool gate_stream_feed(struct gate_stream *s, struct gate_str bytes)
 
 bool gate_stream_end(struct gate_stream *s)
 {
-    bool complete = (s->seen & (GATE_EVENT_TERMINAL | GATE_EVENT_FINISH)) != 0;
+    const unsigned content = GATE_EVENT_CONTENT | GATE_EVENT_FINISH;
+    bool complete = (s->seen & GATE_EVENT_FINISH) != 0 ||
+                    ((s->seen & GATE_EVENT_TERMINAL) != 0 && (s->seen & content) != 0);
     if (s->ended)
         return complete;
     s->ended = true;
@@ -134,6 +158,7 @@ void gate_stream_close(struct gate_stream *s)
     if (s->filter != NULL)
         s->filter->close(s->filter_state);
     gate_sse_finish(&s->sse);
+    gate_buf_finish(&s->held);
     gate_buf_finish(&s->refused);
     s->env = NULL;
 }

@@ -9,7 +9,10 @@
 #include "base/sse.h"
 #include "request/env.h"
 
-enum { GATE_STREAM_MAX_EVENT = 1 << 20 };
+enum {
+    GATE_STREAM_MAX_EVENT = 1 << 20,
+    GATE_STREAM_MAX_HELD = 64 * 1024, /* bytes before the first content that are held back */
+};
 
 struct gate_stream {
     struct gate_sse sse;
@@ -21,11 +24,13 @@ struct gate_stream {
     void (*write)(void *ctx, struct gate_str bytes); /* copies */
     void (*flush)(void *ctx);
     void *ctx;
-    struct gate_str run;     /* passed bytes of the chunk at hand that are not written yet */
-    struct gate_str chunk;   /* the chunk at hand */
-    struct gate_buf refused; /* data of an error event that came before anything was sent on */
+    struct gate_str run;   /* passed bytes of the chunk at hand that are not written yet */
+    struct gate_str chunk; /* the chunk at hand */
+    struct gate_buf
+        held; /* what came before the first content: a failure may still take its place */
+    struct gate_buf refused; /* data of an error event that is not sent on */
     unsigned seen;           /* enum gate_event_flags of all events so far */
-    bool begun;              /* something was sent on */
+    bool released;           /* content has come: everything is sent on at once */
     bool ended;              /* end was called: filters have said their last */
     bool failed;             /* `refused` holds an error: nothing more is sent on */
 };
@@ -35,11 +40,13 @@ void gate_stream_open(struct gate_stream *s, struct gate_env *env,
                       const struct gate_instance *instance,
                       void (*write)(void *ctx, struct gate_str bytes), void (*flush)(void *ctx),
                       void *ctx);
-/* Feeds upstream bytes. False: the stream reports an error before its first event was sent on; see
- * s->refused. */
+/* Feeds upstream bytes. What precedes the first content (a role, an empty prelude) is held back
+ * until it comes, so that an error which comes instead can still be answered with a status or by
+ * another target. False: the stream reports an error that the client would not recognise as one, or
+ * any error before the first content; see s->refused. */
 bool gate_stream_feed(struct gate_stream *s, struct gate_str bytes);
-/* No more bytes. Sends on what is held back (once; later calls only answer). True: the answer is
- * complete by its own meaning. */
+/* No more bytes. Sends on what filters hold back (once; later calls only answer). True: the answer
+ * is complete by its own meaning: it has a finish, or a terminal event behind some content. */
 bool gate_stream_end(struct gate_stream *s);
 /* Frees. Sends nothing. A zeroed stream is fine. */
 void gate_stream_close(struct gate_stream *s);

@@ -56,7 +56,7 @@ static void settle_text(struct plan *p, const struct dedup_item *item)
     }
     size_t from = 0;
     if (slot->state == DEDUP_UNDECIDED)
-        slot->sent = delta.s.len;
+        dedup_slot_note_sent(slot, delta.s);
     else
         from = dedup_slot_cut(slot, delta.s);
     if (from > 0) {
@@ -116,7 +116,7 @@ static void start_call(struct dedup_slot *slot, struct gate_str delta, bool may_
     slot->growths = 0;
     slot->may_hold = may_hold;
     slot->held = false;
-    slot->text.len = 0;
+    slot->text.len = slot->sent = 0;
     dedup_slot_observe(slot, delta, false);
 }
 
@@ -173,7 +173,7 @@ static void settle_call_delta(struct plan *p, const struct dedup_item *item,
     if (slot->state == DEDUP_CUMULATIVE)
         from = dedup_slot_cut(slot, delta);
     else if (slot->state == DEDUP_UNDECIDED && delta.len > 0)
-        slot->sent = delta.len;
+        dedup_slot_note_sent(slot, delta);
     dedup_arguments_feed(a, rest_of(delta, from));
     if (from > 0 || named_again)
         replace_call(p, item, rest_of(delta, from));

@@ -45,6 +45,14 @@ void dedup_slot_make_incremental(struct dedup_slot *slot)
     dedup_bytes_free(&slot->text);
 }
 
+void dedup_slot_note_sent(struct dedup_slot *slot, struct gate_str delta)
+{
+    if (gate_str_starts(text_of(slot), delta))
+        slot->sent = delta.len;
+    else
+        dedup_slot_make_incremental(slot);
+}
+
 void dedup_slot_make_cumulative(struct dedup_slot *slot)
 {
     slot->state = DEDUP_CUMULATIVE;

@@ -59,6 +59,10 @@ void dedup_slot_free(struct dedup_slot *slot);
 
 /* Takes in a delta that arrives, in state UNDECIDED; eager: one growth is proof. */
 void dedup_slot_observe(struct dedup_slot *slot, struct gate_str delta, bool eager);
+/* State UNDECIDED: a delta goes out. It is one of those that were observed, so the newest starts
+ * with it; where it does not, because another call took the slot over in between, the slot is given
+ * up. */
+void dedup_slot_note_sent(struct dedup_slot *slot, struct gate_str delta);
 void dedup_slot_make_incremental(struct dedup_slot *slot);
 void dedup_slot_make_cumulative(struct dedup_slot *slot);
 

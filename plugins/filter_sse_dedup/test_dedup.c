@@ -219,6 +219,16 @@ START_TEST(test_tool_calls)
     harness_expect_digest(&h, "0.tool.0=|ff|{\"a\":1}{\"a\":2}\nusages=0\n");
     harness_close(&h);
 
+    /* Another call starts afresh, also with empty arguments: its first delta goes out at once. */
+    harness_open(&h, HARNESS_AUTO);
+    harness_feed_call(&h, "c1", "f", "{\"ab\"");
+    harness_feed_call(&h, "c2", "f", "");
+    harness_feed_call(&h, "", "", "{");
+    ck_assert_uint_eq(h.timer_sets, 0);
+    harness_feed_call(&h, "", "", "{");
+    ck_assert_uint_eq(h.timer_sets, 1);
+    harness_close(&h);
+
     /* Braces and quotes inside strings end nothing. */
     harness_open(&h, HARNESS_AUTO);
     harness_feed_call(&h, "c1", "f", "{\"a\":\"}\\\"");

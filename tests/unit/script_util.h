@@ -30,13 +30,14 @@ static inline struct gate_str test_read_file(const char *path)
 
 /* A directory with conf/ and scripts/gate/. */
 struct test_dir {
-    char root[64], conf[80], scripts[80];
+    char root[160], conf[180], scripts[180];
 };
 
 static inline void test_dir_init(struct test_dir *d)
 {
-    char gate[96];
-    snprintf(d->root, sizeof d->root, "/tmp/llm-gate-test-XXXXXX");
+    char gate[200];
+    const char *tmp = getenv("TMPDIR");
+    snprintf(d->root, sizeof d->root, "%s/llm-gate-test-XXXXXX", tmp != NULL ? tmp : P_tmpdir);
     ck_assert(mkdtemp(d->root) != NULL);
     snprintf(d->conf, sizeof d->conf, "%s/conf", d->root);
     snprintf(d->scripts, sizeof d->scripts, "%s/scripts", d->root);

@@ -140,7 +140,7 @@ END_TEST
 START_TEST(files_that_cannot_be_read)
 {
     struct test_dir dir;
-    char path[128];
+    char path[256];
     test_dir_init(&dir);
     snprintf(path, sizeof path, "%s/routing.lua", dir.conf);
     ck_assert_int_eq(mkdir(path, 0700), 0);

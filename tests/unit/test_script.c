@@ -204,7 +204,7 @@ END_TEST
 START_TEST(log_lines_are_bounded)
 {
     struct test_dir dir;
-    char path[128];
+    char path[256];
     test_dir_init(&dir);
     snprintf(path, sizeof path, "%s/log", dir.root);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -243,8 +243,7 @@ START_TEST(calls_leave_memory_flat)
     struct gate_decision d;
     struct gate_error err = {0};
     size_t low = SIZE_MAX, high = 0;
-    int calls = getenv("LLM_GATE_TEST_CALLS") ? (int)strtol(getenv("LLM_GATE_TEST_CALLS"), NULL, 10)
-                                              : 1000000;
+    const int calls = 1000000;
     test_dir_init(&dir);
     struct gate_script *s = test_load_routing(
         &dir, "local RULES = { ['gpt-4o'] = 'openai/gpt-4o', auto = 'qwen-plus' }\n"

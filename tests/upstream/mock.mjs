@@ -53,7 +53,12 @@ class Connection {
         socket.setNoDelay(true);
         socket.on('data', (bytes) => this.read(bytes));
         socket.on('error', () => {});
-        socket.on('close', () => this.closed());
+        this.whenClosed = new Promise((done) => {
+            socket.on('close', () => {
+                this.closed();
+                done();
+            });
+        });
     }
 
     read(bytes) {

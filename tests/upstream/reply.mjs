@@ -43,9 +43,7 @@ export class Reply {
         this.connection = connection;
         this.framing = 'none';
         this.finished = false; // the answer is complete
-        this.closed = new Promise((done) => {
-            socket.once('close', done);
-        });
+        this.closed = connection.whenClosed;
     }
 
     get gone() {
