@@ -37,9 +37,9 @@ void gate_sse_feed(struct gate_sse *s, struct gate_str bytes, gate_sse_cb cb, vo
 /* The bytes behind the last complete event, at the end of the stream. Valid until finish. */
 struct gate_str gate_sse_rest(const struct gate_sse *s);
 
-/* Parses one complete event's raw bytes (for tests and for whoever kept an event). A byte order mark
- * at their start is skipped. joined receives the data of several data lines; when they do not fit
- * its cap, has_data is false. */
+/* Parses one complete event's raw bytes (for tests and for whoever kept an event). A byte order
+ * mark at their start is skipped. joined receives the data of several data lines; when they do not
+ * fit its cap, has_data is false. */
 void gate_sse_parse(struct gate_str raw, struct gate_buf *joined, struct gate_event *event);
 
 #endif

@@ -69,9 +69,8 @@ static size_t next_used(const struct gate_timers *w, size_t from)
     if (bits != 0)
         return (size_t)__builtin_ctzll(bits);
     for (size_t i = 1; i <= WORDS; i++) {
+        /* The last is the first word again, whose bits from `skip` on are known to be clear. */
         bits = w->used[(word + i) % WORDS];
-        if (i == WORDS)
-            bits &= ((uint64_t)1 << skip) - 1;
         if (bits != 0)
             return i * WORD_BITS - skip + (size_t)__builtin_ctzll(bits);
     }

@@ -218,7 +218,7 @@ static size_t format_event(char *p, size_t room, unsigned index)
                  "\"created\":1700000000,\"model\":\"bench\",\"t\":%lld,\"choices\":[{\"index\":0,"
                  "\"delta\":{%s\"content\":\"%s\"},\"finish_reason\":null}]}\n\n\r\n",
                  (long long)now_ns(), index ? "" : "\"role\":\"assistant\",",
-                 index ? words[index % WORDS] : "");
+                 words[index % WORDS]);
     char size[8];
     snprintf(size, sizeof(size), "%03x\r\n", (unsigned)n - 2);
     memcpy(p, size, 5);

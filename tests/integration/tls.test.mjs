@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { makeAuthority, makeCertificate } from '../upstream/certs.mjs';
 import { legal } from '../upstream/scenarios.mjs';
-import { Mock, UPSTREAM_KEY, assertError, startGateway, stopAll, tempDir } from './helper.mjs';
+import {
+    Mock, UPSTREAM_KEY, assertError, inParallel, slow, startGateway, stopAll, tempDir,
+} from './helper.mjs';
 
 const dir = tempDir('tls');
 const authority = makeAuthority(dir);
@@ -134,6 +136,28 @@ test('large bodies in both directions', async () => {
     const answer = await gateway.call({ body });
     assert.ok(answer.body.equals(reply));
     assert.ok(mock.last.body.equals(body));
+});
+
+// What the kernel takes at once for a client that does not read yet is a few megabytes: somewhere
+// among these sizes the end of the answer just fits.
+test('large answers of many sizes reach a client that begins to read late', async (t) => {
+    const sizes = Array.from({ length: 160 }, (_, i) => 3600000 + i * 20000);
+    await inParallel(sizes, 4, async (size) => {
+        const reply = Buffer.from(`{"choices":[],"x":"${'y'.repeat(size)}"}`);
+        mock.when(`late-${size}`, { body: reply });
+        const client = await gateway.raw();
+        client.socket.pause();
+        await client.send(gateway.rawRequest({ model: `late-${size}`, messages: [] }));
+        await new Promise((done) => {
+            setTimeout(done, 40);
+        });
+        client.socket.resume();
+        await client.wait(() => client.size > size, { timeout: 20000 * slow });
+        assert.ok((await client.answer()).body.equals(reply), String(size));
+        mock.byModel.delete(`late-${size}`);
+        client.close();
+    });
+    t.diagnostic(`answers: ${sizes.length}`);
 });
 
 test('a TLS connection that ends without a farewell does not make a stream whole', async () => {

@@ -89,6 +89,11 @@ START_TEST(limits_of_calls)
     r.text = GATE_STR("local s = 0 for i = 1, 100 do s = s + i end return s");
     ck_assert_int_eq(gate_sandbox_call(sb, "t", &few, test_run_text, &r, &err), GATE_OK);
     ck_assert_str_eq(r.result, "5050");
+    /* A few hundred instructions that copy much: the bytes count. */
+    static const struct gate_sandbox_limits slow = {100000, 60000};
+    r.text = GATE_STR("local s = ('x'):rep(100000) for i = 1, 100 do local _ = s .. i end");
+    ck_assert_int_eq(gate_sandbox_call(sb, "t", &slow, test_run_text, &r, &err), GATE_EINTERNAL);
+    ck_assert_str_eq(err.message, "test.lua:1: instruction budget used up (100000)");
     gate_sandbox_destroy(sb);
 }
 END_TEST
