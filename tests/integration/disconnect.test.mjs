@@ -18,19 +18,29 @@ async function leave(t, model, { where, how, stream = true }) {
     mock.reset();
     const clients = [];
     mock.when(model, where(clients));
-    await inParallel(Array.from({ length: CLIENTS }, (_, i) => i), 20, async (i) => {
-        clients[i] = await gateway.rawChat(model, { stream, user: String(i) });
+    await inParallel(
+        Array.from({ length: CLIENTS }, (_, i) => i),
+        20,
+        async (i) => {
+            clients[i] = await gateway.rawChat(model, { stream, user: String(i) });
+        },
+    );
+    await until(() => mock.requests.filter((r) => r.ready).length === CLIENTS, {
+        timeout: 10000 * slow,
+        what: () => `${CLIENTS} requests at the upstream`,
     });
-    await until(() => mock.requests.filter((r) => r.ready).length === CLIENTS,
-        { timeout: 10000 * slow, what: () => `${CLIENTS} requests at the upstream` });
     const at = performance.now();
     for (const client of clients) {
         client[how]();
     }
-    await until(() => mock.busy === 0,
-        { timeout: 5000, what: () => `${mock.busy} upstream requests still run` });
+    await until(() => mock.busy === 0, {
+        timeout: 5000,
+        what: () => `${mock.busy} upstream requests still run`,
+    });
     const last = Math.max(...mock.requests.map((r) => r.closedAt)) - at;
-    t.diagnostic(`${CLIENTS} clients left: last upstream connection gone after ${last.toFixed(1)} ms`);
+    t.diagnostic(
+        `${CLIENTS} clients left: last upstream connection gone after ${last.toFixed(1)} ms`,
+    );
     assert.ok(mock.requests.every((r) => r.aborted));
     assert.ok(last < CANCEL_MS * slow, `${last} ms`);
     assert.equal((await gateway.chat('fine')).status, 200);
@@ -51,7 +61,10 @@ const midStream = (clients) => async (request, reply) => {
         await reply.event(chunkOf({ content: `part-${i} ` }));
     }
     const client = clients[Number(request.json.user)];
-    await client.wait(() => client.text.includes('part-2'), { timeout: 10000 * slow, what: 'part 2' });
+    await client.wait(() => client.text.includes('part-2'), {
+        timeout: 10000 * slow,
+        what: 'part 2',
+    });
     request.ready = true;
     await reply.closed;
 };
@@ -90,7 +103,10 @@ test('a client that leaves with another request waiting in its pipe', async () =
     await client.send(Buffer.concat([request, request]));
     await until(() => mock.requests.length === 1);
     client.close();
-    await until(() => mock.busy === 0, { timeout: 3000 * slow, what: () => 'the upstream to be left' });
+    await until(() => mock.busy === 0, {
+        timeout: 3000 * slow,
+        what: () => 'the upstream to be left',
+    });
     assert.equal(mock.requests.length, 1);
 });
 
@@ -99,7 +115,7 @@ test('a client that leaves during its request costs nothing', async () => {
     for (let i = 0; i < 50; i++) {
         const client = await gateway.raw();
         const bytes = gateway.rawRequest({ model: 'm', messages: [] });
-        await client.send(bytes.subarray(0, Math.floor(bytes.length * i / 50)));
+        await client.send(bytes.subarray(0, Math.floor((bytes.length * i) / 50)));
         client[i % 2 ? 'close' : 'reset']();
     }
     assert.equal((await gateway.chat('fine')).status, 200);
@@ -116,8 +132,11 @@ test('one client that leaves does not disturb the others', async () => {
         await reply.event('[DONE]');
         await reply.end();
     });
-    const clients = await Promise.all(Array.from({ length: 40 }, (_, i) =>
-        gateway.rawChat('shared', { stream: true, user: `u${i}` })));
+    const clients = await Promise.all(
+        Array.from({ length: 40 }, (_, i) =>
+            gateway.rawChat('shared', { stream: true, user: `u${i}` }),
+        ),
+    );
     clients.forEach((client, i) => i % 2 === 0 && client.reset());
     for (const [i, client] of clients.entries()) {
         if (i % 2 === 1) {
@@ -145,7 +164,9 @@ async function readSlowly(client, seconds) {
 test('a reader at 1 KB/s pauses the upstream and does not grow memory', async (t) => {
     mock.reset();
     const TOTAL = 64 << 20;
-    const event = Buffer.from(`data: ${JSON.stringify(chunkOf({ content: 'x'.repeat(4000) }))}\n\n`);
+    const event = Buffer.from(
+        `data: ${JSON.stringify(chunkOf({ content: 'x'.repeat(4000) }))}\n\n`,
+    );
     let sent = 0;
     mock.when('large', async (request, reply) => {
         await reply.head();
@@ -186,8 +207,10 @@ test('a reader at 1 KB/s pauses the upstream and does not grow memory', async (t
 
 test('a paused stream goes on when its client reads again, byte for byte', async () => {
     mock.reset();
-    const pieces = Array.from({ length: 3000 }, (_, i) =>
-        `data: ${JSON.stringify(chunkOf({ content: `${i} ${'y'.repeat(3000)}` }))}\n\n`);
+    const pieces = Array.from(
+        { length: 3000 },
+        (_, i) => `data: ${JSON.stringify(chunkOf({ content: `${i} ${'y'.repeat(3000)}` }))}\n\n`,
+    );
     const body = Buffer.from(`${pieces.join('')}data: [DONE]\n\n`);
     mock.when('resumed', { body, cut: { size: 50000 } });
     const client = await gateway.rawChat('resumed', { stream: true });
@@ -196,15 +219,17 @@ test('a paused stream goes on when its client reads again, byte for byte', async
     let sent = -1;
     // until the upstream stands still
     await until(() => {
-        const now = mock.last.connection.socket.bytesWritten -
-            mock.last.connection.socket.writableLength;
+        const now =
+            mock.last.connection.socket.bytesWritten - mock.last.connection.socket.writableLength;
         const still = now === sent;
         sent = now;
         return still;
     });
     client.socket.resume();
-    await client.wait(() => client.bytes.subarray(-7).equals(Buffer.from('\r\n0\r\n\r\n')),
-        { timeout: 20000 * slow, what: 'the end of the stream' });
+    await client.wait(() => client.bytes.subarray(-7).equals(Buffer.from('\r\n0\r\n\r\n')), {
+        timeout: 20000 * slow,
+        what: 'the end of the stream',
+    });
     assert.ok((await client.answer()).body.equals(body));
     client.close();
 });

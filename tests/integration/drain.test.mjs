@@ -4,7 +4,16 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
 import { chunkOf } from '../upstream/scenarios.mjs';
-import { Mock, UPSTREAM_KEY, payloads, slow, startGateway, stopAll, textOf, until } from './helper.mjs';
+import {
+    Mock,
+    UPSTREAM_KEY,
+    payloads,
+    slow,
+    startGateway,
+    stopAll,
+    textOf,
+    until,
+} from './helper.mjs';
 
 let mock;
 before(async () => {
@@ -12,9 +21,10 @@ before(async () => {
 });
 after(() => stopAll(mock));
 
-const start = (env = {}) => startGateway({
-    env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: mock.base, ...env },
-});
+const start = (env = {}) =>
+    startGateway({
+        env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: mock.base, ...env },
+    });
 
 // A stream that stands after its first event until go() is called.
 async function held(gateway) {
@@ -38,7 +48,8 @@ async function held(gateway) {
 async function refused(port) {
     const socket = net.connect(port, '127.0.0.1');
     const [error] = await Promise.race([
-        once(socket, 'error'), once(socket, 'connect').then(() => [null]),
+        once(socket, 'error'),
+        once(socket, 'connect').then(() => [null]),
     ]);
     socket.destroy();
     return error?.code === 'ECONNREFUSED';
@@ -46,7 +57,7 @@ async function refused(port) {
 
 async function untilRefused(port) {
     const end = performance.now() + 2000 * slow;
-    while (!await refused(port)) {
+    while (!(await refused(port))) {
         assert.ok(performance.now() < end, 'connections are still accepted');
     }
 }
@@ -88,7 +99,10 @@ test('a request that is still being read is answered or refused, not dropped in 
     const gateway = await start();
     const { client: running, go } = await held(gateway);
     const late = await gateway.raw();
-    const bytes = gateway.rawRequest({ model: 'echo', messages: [{ role: 'user', content: 'late' }] });
+    const bytes = gateway.rawRequest({
+        model: 'echo',
+        messages: [{ role: 'user', content: 'late' }],
+    });
     await late.send(bytes.subarray(0, bytes.length - 5));
     gateway.signal('SIGTERM');
     await untilRefused(gateway.port);

@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import {
-    API_KEY, assertError, chatPath, chatRequest, startGateway, startPair, stopAll,
+    API_KEY,
+    assertError,
+    chatPath,
+    chatRequest,
+    startGateway,
+    startPair,
+    stopAll,
 } from './helper.mjs';
 
 let mock, gateway, bare;
@@ -15,10 +21,20 @@ after(() => stopAll(gateway, bare, mock));
 
 test('malformed JSON: the offset of the byte where it is noticed', async () => {
     const cases = [
-        ['', 0], ['{', 1], ['[]', 0], ['"model"', 0], ['{"model":"m"', 12], ['{"model":"m",}', 13],
-        ['{"model":"m" "stream":true}', 13], ['{"model":"m"}x', 13], ['{"model":"m","a":"open}', 23],
-        ['{"model":"m","a":[1,2}}', 21], ['{"model" "m"}', 9], ['{model:"m"}', 1],
-        ['\ufeff{"model":"m"}', 0], ['{"model":"€"?}', 14],
+        ['', 0],
+        ['{', 1],
+        ['[]', 0],
+        ['"model"', 0],
+        ['{"model":"m"', 12],
+        ['{"model":"m",}', 13],
+        ['{"model":"m" "stream":true}', 13],
+        ['{"model":"m"}x', 13],
+        ['{"model":"m","a":"open}', 23],
+        ['{"model":"m","a":[1,2}}', 21],
+        ['{"model" "m"}', 9],
+        ['{model:"m"}', 1],
+        ['\ufeff{"model":"m"}', 0],
+        ['{"model":"€"?}', 14],
     ];
     for (const [body, offset] of cases) {
         const answer = await gateway.call({ body });
@@ -38,8 +54,12 @@ test('missing or wrong model', async () => {
 });
 
 test('wrong types of what is looked at', async () => {
-    for (const [name, value] of [['stream', 'yes'], ['messages', {}], ['tools', 'none'],
-        ['stream_options', []]]) {
+    for (const [name, value] of [
+        ['stream', 'yes'],
+        ['messages', {}],
+        ['tools', 'none'],
+        ['stream_options', []],
+    ]) {
         const answer = await gateway.call({ body: { model: 'm', messages: [], [name]: value } });
         assertError(answer, 400, { param: name }, name);
     }
@@ -62,7 +82,9 @@ test('a name that appears twice is refused where it would decide', async () => {
 test('an unknown model: 404, with what exists', async () => {
     const answer = await bare.chat('no-such-model');
     assertError(answer, 404, {
-        type: 'invalid_request_error', code: 'model_not_found', param: 'model',
+        type: 'invalid_request_error',
+        code: 'model_not_found',
+        param: 'model',
         message: /no-such-model.*\becho\b/,
     });
     const nasty = await bare.chat('"\n\u0000<script>\u{1f600}');
@@ -81,27 +103,40 @@ test('keys: missing, wrong, in a wrong scheme', async () => {
             assert.ok(!answer.text.includes(key) || key === 'x');
         }
         for (const authorization of [API_KEY, `Basic ${API_KEY}`, 'Bearer', 'Bearer ', '']) {
-            assertError(await ask({ key: null, headers: { authorization } }), 401, {}, authorization);
+            assertError(
+                await ask({ key: null, headers: { authorization } }),
+                401,
+                {},
+                authorization,
+            );
         }
     }
-    const lower = await gateway.chat('m', {}, {
-        key: null, headers: { authorization: `bearer ${API_KEY}` },
-    });
+    const lower = await gateway.chat(
+        'm',
+        {},
+        {
+            key: null,
+            headers: { authorization: `bearer ${API_KEY}` },
+        },
+    );
     assert.equal(lower.status, 200);
 });
 
 test('two Authorization headers that differ do not let a wrong key in', async () => {
     const body = JSON.stringify(chatRequest('m'));
     const client = await gateway.raw();
-    await client.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n` +
-        `Authorization: Bearer ${API_KEY}\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    await client.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\n` +
+            `Authorization: Bearer ${API_KEY}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
     const answer = await client.answer();
     assertError(answer, answer.status === 400 ? 400 : 401);
     client.close();
 });
 
 test('deep nesting is bounded', async () => {
-    const nested = (depth) => `{"model":"m","messages":[],"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
+    const nested = (depth) =>
+        `{"model":"m","messages":[],"x":${'['.repeat(depth)}${']'.repeat(depth)}}`;
     assertError(await gateway.call({ body: nested(10000) }), 400, { message: /nest|deep|depth/i });
     const objects = `${'{"a":'.repeat(10000)}1${'}'.repeat(10000)}`;
     assertError(await gateway.call({ body: `{"model":"m","messages":[],"x":${objects}}` }), 400);
@@ -111,14 +146,16 @@ test('deep nesting is bounded', async () => {
 });
 
 test('a string of 30 MB passes unchanged', async () => {
-    const body = Buffer.from(`{"model":"m","messages":[{"role":"user","content":"${'xy\\n'.repeat(7864320)}"}]}`);
+    const body = Buffer.from(
+        `{"model":"m","messages":[{"role":"user","content":"${'xy\\n'.repeat(7864320)}"}]}`,
+    );
     assert.ok(body.length > 30 << 20 && body.length < 32 << 20);
     const answer = await gateway.call({ body });
     assert.equal(answer.status, 200);
     assert.ok(mock.last.body.equals(body));
 });
 
-test('bytes inside strings are the upstream\'s to judge', async () => {
+test("bytes inside strings are the upstream's to judge", async () => {
     const cases = {
         'invalid UTF-8': Buffer.from([0xff, 0xfe, 0xc3, 0x28, 0xed, 0xa0, 0x80]),
         'a lone surrogate': Buffer.from('\\ud83d \\ude00\\ud83d'),
@@ -128,8 +165,10 @@ test('bytes inside strings are the upstream\'s to judge', async () => {
     };
     for (const [name, bytes] of Object.entries(cases)) {
         const body = Buffer.concat([
-            Buffer.from('{"model":"m","messages":[{"role":"user","content":"'), bytes,
-            Buffer.from('"}]}')]);
+            Buffer.from('{"model":"m","messages":[{"role":"user","content":"'),
+            bytes,
+            Buffer.from('"}]}'),
+        ]);
         const answer = await gateway.call({ body });
         assert.equal(answer.status, 200, `${name}: ${answer.text}`);
         assert.ok(mock.last.body.equals(body), name);
@@ -148,4 +187,3 @@ test('a NUL or broken UTF-8 in the model name is refused or passed, never cut', 
         }
     }
 });
-

@@ -4,10 +4,25 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ownStreams } from '../upstream/recordings.mjs';
 import {
-    broken, chunkOf, garbage, inStream, pages, refusals, stalls, streamOf,
+    broken,
+    chunkOf,
+    garbage,
+    inStream,
+    pages,
+    refusals,
+    stalls,
+    streamOf,
 } from '../upstream/scenarios.mjs';
 import {
-    UPSTREAM_KEY, assertError, closedPort, payloads, slow, startGateway, startPair, stopAll, until,
+    UPSTREAM_KEY,
+    assertError,
+    closedPort,
+    payloads,
+    slow,
+    startGateway,
+    startPair,
+    stopAll,
+    until,
 } from './helper.mjs';
 
 const SOON = 300 * slow; // the short clocks of these tests, in ms
@@ -27,8 +42,13 @@ before(async () => {
 after(() => stopAll(gateway, quick, mock));
 
 test('the upstream cannot be reached: 502', async () => {
-    for (const base of [`http://127.0.0.1:${await closedPort()}/v1`, 'http://does-not-exist.invalid/v1']) {
-        const lost = await startGateway({ env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: base } });
+    for (const base of [
+        `http://127.0.0.1:${await closedPort()}/v1`,
+        'http://does-not-exist.invalid/v1',
+    ]) {
+        const lost = await startGateway({
+            env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: base },
+        });
         for (const stream of [false, true]) {
             assertError(await lost.chat('m', { stream }), 502, { type: 'upstream_error' }, base);
         }
@@ -85,8 +105,13 @@ function assertNotWhole(answer, name) {
         assertError(answer, 502, { type: 'upstream_error' }, name);
         return;
     }
-    const said = payloads(answer.text).filter((data) => data !== '[DONE]').map((d) => JSON.parse(d));
-    assert.ok(said.some((data) => data.error?.message), `${name}: ${answer.text}`);
+    const said = payloads(answer.text)
+        .filter((data) => data !== '[DONE]')
+        .map((d) => JSON.parse(d));
+    assert.ok(
+        said.some((data) => data.error?.message),
+        `${name}: ${answer.text}`,
+    );
 }
 
 test('answers that break off are not taken for whole', async () => {
@@ -106,8 +131,10 @@ test('answers that break off are not taken for whole', async () => {
 
 test('a long answer that breaks off leaves the client with a broken message', async () => {
     const long = `{"choices":[{"message":{"content":"${'x'.repeat(300000)}`;
-    for (const scenario of [{ body: long, framing: 'chunked', stopAfter: 1e9, end: 'close' },
-        { body: long, declaredLength: 400000, end: 'close' }]) {
+    for (const scenario of [
+        { body: long, framing: 'chunked', stopAfter: 1e9, end: 'close' },
+        { body: long, declaredLength: 400000, end: 'close' },
+    ]) {
         mock.push(scenario);
         await assert.rejects(gateway.chat('m'), { code: brokenMessage });
     }
@@ -120,8 +147,10 @@ test('failures inside a 200 that come first get a status of their own', async ()
         if (answer.status === 200) {
             assertNotWhole(answer, name);
         } else {
-            assert.ok(answer.status === 429 || answer.status >= 500 || name === 'event-error',
-                `${name} ${answer.status}`);
+            assert.ok(
+                answer.status === 429 || answer.status >= 500 || name === 'event-error',
+                `${name} ${answer.status}`,
+            );
             assertError(answer, answer.status, {}, name);
         }
     }
@@ -192,7 +221,10 @@ test('an endless answer is cut by the total clock', async () => {
 });
 
 test('a stream that moves is not cut by the idle clock', async () => {
-    const body = streamOf(...Array.from({ length: 6 }, (_, i) => chunkOf({ content: `${i} ` })), '[DONE]');
+    const body = streamOf(
+        ...Array.from({ length: 6 }, (_, i) => chunkOf({ content: `${i} ` })),
+        '[DONE]',
+    );
     mock.push({ body, cut: 'events', gap: SOON / 4 });
     const answer = await quick.chat('m', { stream: true });
     assert.deepEqual(answer.body, body);

@@ -40,8 +40,16 @@ export async function closedPort() {
     return port;
 }
 
-const kept = ['PATH', 'LANG', 'TMPDIR', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS',
-    'LSAN_OPTIONS', 'LLM_GATE_PLUGIN_DIR'];
+const kept = [
+    'PATH',
+    'LANG',
+    'TMPDIR',
+    'ASAN_OPTIONS',
+    'UBSAN_OPTIONS',
+    'TSAN_OPTIONS',
+    'LSAN_OPTIONS',
+    'LLM_GATE_PLUGIN_DIR',
+];
 
 // The environment of a gateway: of ours only what it cannot do without.
 function environment(extra, home) {
@@ -141,15 +149,18 @@ export class Gateway {
                 throw new Error(`the gateway ended: ${JSON.stringify(this.exit)}\n${this.tail}`);
             }
         };
-        await until(() => {
-            alive();
-            if (this.port) {
-                return true;
-            }
-            const said = /listens on http:\/\/(?:127\.0\.0\.1|\[::1\]):(\d+)/.exec(this.log);
-            this.port = said && Number(said[1]);
-            return this.port;
-        }, { timeout, what: () => `the gateway's address; ${this.tail}` });
+        await until(
+            () => {
+                alive();
+                if (this.port) {
+                    return true;
+                }
+                const said = /listens on http:\/\/(?:127\.0\.0\.1|\[::1\]):(\d+)/.exec(this.log);
+                this.port = said && Number(said[1]);
+                return this.port;
+            },
+            { timeout, what: () => `the gateway's address; ${this.tail}` },
+        );
         // With a given port there may be nothing in the log, and nobody listening yet.
         const end = performance.now() + timeout;
         for (;;) {
@@ -167,20 +178,38 @@ export class Gateway {
     }
 
     // One request; resolves with the whole answer. body: text, bytes or an object (sent as JSON).
-    call({ method = 'POST', path = chatPath, key = API_KEY, headers = {}, body, signal,
-        localAddress } = {}) {
-        const bytes = body === undefined ? undefined
-            : typeof body === 'string' || Buffer.isBuffer(body) ? Buffer.from(body)
-                : Buffer.from(JSON.stringify(body));
+    call({
+        method = 'POST',
+        path = chatPath,
+        key = API_KEY,
+        headers = {},
+        body,
+        signal,
+        localAddress,
+    } = {}) {
+        const bytes =
+            body === undefined
+                ? undefined
+                : typeof body === 'string' || Buffer.isBuffer(body)
+                  ? Buffer.from(body)
+                  : Buffer.from(JSON.stringify(body));
         return new Promise((done, fail) => {
             const request = http.request({
-                host: '127.0.0.1', port: this.port, method, path, agent: false, signal, localAddress,
+                host: '127.0.0.1',
+                port: this.port,
+                method,
+                path,
+                agent: false,
+                signal,
+                localAddress,
                 headers: {
                     ...(key ? { authorization: `Bearer ${key}` } : {}),
-                    ...(bytes ? {
-                        'content-type': 'application/json',
-                        'content-length': bytes.length,
-                    } : {}),
+                    ...(bytes
+                        ? {
+                              'content-type': 'application/json',
+                              'content-length': bytes.length,
+                          }
+                        : {}),
                     ...headers,
                 },
             });
@@ -215,20 +244,27 @@ export class Gateway {
     }
 
     rawRequest(body, headers = {}) {
-        const bytes = Buffer.isBuffer(body) || typeof body === 'string'
-            ? Buffer.from(body) : Buffer.from(JSON.stringify(body));
-        return requestBytes('POST', chatPath, {
-            Host: `127.0.0.1:${this.port}`,
-            Authorization: `Bearer ${API_KEY}`,
-            'Content-Type': 'application/json',
-            'Content-Length': bytes.length,
-            ...headers,
-        }, bytes);
+        const bytes =
+            Buffer.isBuffer(body) || typeof body === 'string'
+                ? Buffer.from(body)
+                : Buffer.from(JSON.stringify(body));
+        return requestBytes(
+            'POST',
+            chatPath,
+            {
+                Host: `127.0.0.1:${this.port}`,
+                Authorization: `Bearer ${API_KEY}`,
+                'Content-Type': 'application/json',
+                'Content-Length': bytes.length,
+                ...headers,
+            },
+            bytes,
+        );
     }
 
     waitLog(pattern, { timeout = 5000 * slow } = {}) {
-        const find = () => (typeof pattern === 'string'
-            ? this.log.includes(pattern) : pattern.test(this.log));
+        const find = () =>
+            typeof pattern === 'string' ? this.log.includes(pattern) : pattern.test(this.log);
         return until(find, { timeout, what: () => `${pattern}; ${this.tail}` });
     }
 
@@ -243,7 +279,10 @@ export class Gateway {
     }
 
     async ended(timeout = 10000 * slow) {
-        await until(() => this.exit, { timeout, what: () => `the end of the gateway; ${this.tail}` });
+        await until(() => this.exit, {
+            timeout,
+            what: () => `the end of the gateway; ${this.tail}`,
+        });
         return this.exit;
     }
 
@@ -259,27 +298,40 @@ export class Gateway {
                 throw error;
             }
         }
-        assert.deepEqual(this.exit, { code: 0, signal: null },
-            `ended with ${JSON.stringify(this.exit)}; ${this.tail}`);
+        assert.deepEqual(
+            this.exit,
+            { code: 0, signal: null },
+            `ended with ${JSON.stringify(this.exit)}; ${this.tail}`,
+        );
     }
 }
 
 // conf: files of LLM_GATE_CONF_DIR; "shipped": those of the project; absent: none at all.
-export async function startGateway({ env = {}, conf, args = [], key = API_KEY,
-    listen = '127.0.0.1:0', cwd, dataDir } = {}) {
+export async function startGateway({
+    env = {},
+    conf,
+    args = [],
+    key = API_KEY,
+    listen = '127.0.0.1:0',
+    cwd,
+    dataDir,
+} = {}) {
     const home = cwd ?? tempDir('home');
     const directory = conf === 'shipped' ? join(project, 'conf') : conf && confDir(conf);
     const child = spawn(binary, args, {
         cwd: home,
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: environment({
-            API_KEY: key ?? undefined,
-            LLM_GATE_LISTEN: listen,
-            LLM_GATE_DATA_DIR: dataDir ?? join(home, 'data'),
-            LLM_GATE_CONF_DIR: directory,
-            LLM_GATE_WORKERS: 1,
-            ...env,
-        }, home),
+        env: environment(
+            {
+                API_KEY: key ?? undefined,
+                LLM_GATE_LISTEN: listen,
+                LLM_GATE_DATA_DIR: dataDir ?? join(home, 'data'),
+                LLM_GATE_CONF_DIR: directory,
+                LLM_GATE_WORKERS: 1,
+                ...env,
+            },
+            home,
+        ),
     });
     const gateway = new Gateway(child, Number(listen.split(':').pop()));
     try {
@@ -325,8 +377,10 @@ export function chatRequest(model, more = {}) {
 export function assertError(answer, status, { type, code, param, message } = {}, what = '') {
     const where = `${what} ${answer.status} ${answer.text.slice(0, 300)}`;
     assert.equal(answer.status, status, where);
-    const contentType = typeof answer.header === 'function'
-        ? answer.header('content-type') : answer.headers['content-type'];
+    const contentType =
+        typeof answer.header === 'function'
+            ? answer.header('content-type')
+            : answer.headers['content-type'];
     assert.match(contentType ?? '', /^application\/json/, where);
     const { error } = answer.json;
     assert.equal(typeof error, 'object', where);
@@ -349,7 +403,9 @@ export function assertError(answer, status, { type, code, param, message } = {},
 export function payloads(text) {
     return text.split(/\r\n\r\n|\n\n|\r\r/).flatMap((event) => {
         const data = event.split(/\r\n|\n|\r/).filter((line) => line.startsWith('data:'));
-        return data.length === 0 ? [] : [data.map((line) => line.slice(5).replace(/^ /, '')).join('\n')];
+        return data.length === 0
+            ? []
+            : [data.map((line) => line.slice(5).replace(/^ /, '')).join('\n')];
     });
 }
 
@@ -364,7 +420,11 @@ export function assemble(stream) {
         for (const { index = 0, delta = {}, finish_reason: finish } of chunk.choices ?? []) {
             if (!choices.has(index)) {
                 choices.set(index, {
-                    index, content: '', reasoning_content: '', tool_calls: [], finish_reasons: [],
+                    index,
+                    content: '',
+                    reasoning_content: '',
+                    tool_calls: [],
+                    finish_reasons: [],
                 });
             }
             const choice = choices.get(index);
@@ -400,15 +460,25 @@ export function textOf(stream) {
     return assemble(stream).choices.find(({ index }) => index === 0)?.content ?? '';
 }
 
-// Runs task(item) for all items, a few at a time.
+// Runs task(item) for all items, a few at a time. After a failure no more are started, and it is
+// thrown when those that run have ended, so that none of them disturbs the next test.
 export async function inParallel(items, width, task) {
     const queue = [...items];
     const work = async () => {
-        for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-            await task(item);
+        try {
+            for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
+                await task(item);
+            }
+        } catch (error) {
+            queue.length = 0;
+            throw error;
         }
     };
-    await Promise.all(Array.from({ length: width }, work));
+    const results = await Promise.allSettled(Array.from({ length: width }, work));
+    const failed = results.find(({ status }) => status === 'rejected');
+    if (failed) {
+        throw failed.reason;
+    }
 }
 
 export { Mock, RawClient, requestBytes, until };

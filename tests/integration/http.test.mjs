@@ -2,8 +2,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import {
-    API_KEY, UPSTREAM_KEY, assertError, chatPath, chatRequest, closedPort, slow, startGateway,
-    startPair, stopAll,
+    API_KEY,
+    UPSTREAM_KEY,
+    assertError,
+    chatPath,
+    chatRequest,
+    closedPort,
+    slow,
+    startGateway,
+    startPair,
+    stopAll,
 } from './helper.mjs';
 
 const LIMIT = 100000;
@@ -22,10 +30,19 @@ before(async () => {
 after(() => stopAll(gateway, bare, mock));
 
 test('a wrong method: 405 with Allow', async () => {
-    const cases = [['GET', chatPath, 'POST'], ['PUT', chatPath, 'POST'], ['DELETE', chatPath, 'POST'],
-        ['POST', '/v1/models', 'GET'], ['POST', '/health', 'GET']];
+    const cases = [
+        ['GET', chatPath, 'POST'],
+        ['PUT', chatPath, 'POST'],
+        ['DELETE', chatPath, 'POST'],
+        ['POST', '/v1/models', 'GET'],
+        ['POST', '/health', 'GET'],
+    ];
     for (const [method, path, allowed] of cases) {
-        const answer = await gateway.call({ method, path, body: method === 'GET' ? undefined : '{}' });
+        const answer = await gateway.call({
+            method,
+            path,
+            body: method === 'GET' ? undefined : '{}',
+        });
         assertError(answer, 405, {}, `${method} ${path}`);
         assert.ok(answer.headers.allow.split(/, */).includes(allowed), answer.headers.allow);
         assert.ok(!answer.headers.allow.split(/, */).includes(method), answer.headers.allow);
@@ -36,11 +53,17 @@ test('an unknown path: 404, the same for the path that carries a key', async () 
     const ask = (path) => gateway.call({ method: 'GET', path, key: null });
     const unknown = await ask('/no/such/path');
     assertError(unknown, 404);
-    const plain = (answer) => answer.rawHeaders.filter((_, i, all) => {
-        const name = all[i - (i % 2)].toLowerCase();
-        return !['date', 'x-request-id'].includes(name);
-    });
-    for (const path of ['/wrong-key-wrong-key/ui', `/${API_KEY}x/ui`, `/${API_KEY.slice(1)}/ui`, '/ui']) {
+    const plain = (answer) =>
+        answer.rawHeaders.filter((_, i, all) => {
+            const name = all[i - (i % 2)].toLowerCase();
+            return !['date', 'x-request-id'].includes(name);
+        });
+    for (const path of [
+        '/wrong-key-wrong-key/ui',
+        `/${API_KEY}x/ui`,
+        `/${API_KEY.slice(1)}/ui`,
+        '/ui',
+    ]) {
         const answer = await ask(path);
         assert.equal(answer.status, 404, path);
         assert.deepEqual(answer.body, unknown.body, path);
@@ -52,25 +75,32 @@ test('an unknown path: 404, the same for the path that carries a key', async () 
 test('a body over the limit: 413, while the client is still sending', async () => {
     const big = Buffer.alloc(4 * LIMIT, 'x');
     const declared = await bare.raw();
-    await declared.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-        `Content-Length: ${big.length}\r\n\r\n`);
+    await declared.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+            `Content-Length: ${big.length}\r\n\r\n`,
+    );
     declared.send(big);
     assertError(await declared.answer(), 413, { code: 'request_too_large' });
     declared.close();
 
     const chunked = await bare.raw();
-    await chunked.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-        'Transfer-Encoding: chunked\r\n\r\n');
+    await chunked.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+            'Transfer-Encoding: chunked\r\n\r\n',
+    );
     for (let i = 0; i < 40 && !chunked.ended && chunked.size === 0; i++) {
-        await chunked.send(Buffer.concat([Buffer.from('2710\r\n'), big.subarray(0, 10000),
-            Buffer.from('\r\n')]));
+        await chunked.send(
+            Buffer.concat([Buffer.from('2710\r\n'), big.subarray(0, 10000), Buffer.from('\r\n')]),
+        );
     }
     assertError(await chunked.answer(), 413, { code: 'request_too_large' });
     chunked.close();
 
     const huge = await bare.raw();
-    await huge.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-        'Content-Length: 99999999999\r\n\r\n');
+    await huge.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+            'Content-Length: 99999999999\r\n\r\n',
+    );
     assertError(await huge.answer(), 413);
     huge.close();
 });
@@ -86,8 +116,10 @@ test('a body just below the limit is taken', async () => {
 test('a chunked request body is taken', async () => {
     const client = await gateway.raw();
     const body = JSON.stringify(chatRequest('m'));
-    await client.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-        'Transfer-Encoding: chunked\r\n\r\n');
+    await client.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+            'Transfer-Encoding: chunked\r\n\r\n',
+    );
     for (const byte of body) {
         await client.send(`1\r\n${byte}\r\n`);
     }
@@ -100,8 +132,10 @@ test('a chunked request body is taken', async () => {
 test('Expect: 100-continue is answered', async () => {
     const client = await gateway.raw();
     const body = JSON.stringify(chatRequest('m'));
-    await client.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-        `Content-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`);
+    await client.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+            `Content-Length: ${body.length}\r\nExpect: 100-continue\r\n\r\n`,
+    );
     await client.wait(() => client.text.startsWith('HTTP/1.1 100 '), { what: '100 Continue' });
     await client.send(body);
     assert.equal((await client.answer()).status, 200);
@@ -117,8 +151,10 @@ test('a slow head: 408', async () => {
 
 test('a stalled body: 408', async () => {
     const client = await bare.raw();
-    await client.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-        'Content-Length: 100\r\n\r\n{"model":');
+    await client.send(
+        `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+            'Content-Length: 100\r\n\r\n{"model":',
+    );
     assertError(await client.answer(), 408, { type: 'invalid_request_error' });
     await client.closed();
 });
@@ -157,8 +193,10 @@ test('framing that two readers could read differently is refused, and the connec
     const smuggled = `GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n\r\n`;
     for (const [name, rest] of Object.entries(framing)) {
         const client = await gateway.raw();
-        await client.send(`POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
-            `${rest}${smuggled}`);
+        await client.send(
+            `POST ${chatPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${API_KEY}\r\n` +
+                `${rest}${smuggled}`,
+        );
         const answer = await client.answer().catch((error) => {
             throw new Error(`${name}: ${error.message}`);
         });
@@ -170,11 +208,16 @@ test('framing that two readers could read differently is refused, and the connec
 
 // libh2o answers these by itself, before the gateway sees a request.
 test('what is not HTTP is answered with 400 or nothing', async () => {
-    for (const bytes of ['\r\n\r\n\r\n', 'hello\r\n\r\n', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
-        'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', `GET / HTTP/1.1\r\nX: ${'x'.repeat(600000)}\r\n\r\n`,
+    for (const bytes of [
+        '\r\n\r\n\r\n',
+        'hello\r\n\r\n',
+        '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
+        'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+        `GET / HTTP/1.1\r\nX: ${'x'.repeat(600000)}\r\n\r\n`,
         `GET / HTTP/1.1\r\n${'X-A: b\r\n'.repeat(5000)}\r\n`,
         `POST ${chatPath} HTTP/1.1\r\nContent-Length : 4\r\n\r\n{} \n`,
-        `GET / HTTP/1.1\r\nX-Request-Id: a\u0001b\r\n\r\n`]) {
+        `GET / HTTP/1.1\r\nX-Request-Id: a\u0001b\r\n\r\n`,
+    ]) {
         const client = await gateway.raw();
         client.send(Buffer.from(bytes, 'latin1'));
         client.socket.end();
@@ -186,9 +229,12 @@ test('what is not HTTP is answered with 400 or nothing', async () => {
 
 test('CORS as any browser client needs it', async () => {
     const preflight = await gateway.call({
-        method: 'OPTIONS', path: chatPath, key: null,
+        method: 'OPTIONS',
+        path: chatPath,
+        key: null,
         headers: {
-            origin: 'https://app.example', 'access-control-request-method': 'POST',
+            origin: 'https://app.example',
+            'access-control-request-method': 'POST',
             'access-control-request-headers': 'authorization,content-type,x-stainless-os',
         },
     });
@@ -200,9 +246,12 @@ test('CORS as any browser client needs it', async () => {
     assert.ok(allowed === '*' || /content-type/.test(allowed), allowed);
     assert.equal(preflight.headers['access-control-allow-credentials'], undefined);
     const origin = { headers: { origin: 'https://app.example' } };
-    for (const answer of [await gateway.chat('m', {}, origin),
-        await gateway.chat('m', { stream: true }, origin), await bare.chat('nothing', {}, origin),
-        await gateway.call({ body: 'x', key: 'wrong', ...origin })]) {
+    for (const answer of [
+        await gateway.chat('m', {}, origin),
+        await gateway.chat('m', { stream: true }, origin),
+        await bare.chat('nothing', {}, origin),
+        await gateway.call({ body: 'x', key: 'wrong', ...origin }),
+    ]) {
         assert.equal(answer.headers['access-control-allow-origin'], '*', String(answer.status));
         assert.equal(answer.headers['access-control-allow-credentials'], undefined);
     }
@@ -269,7 +318,8 @@ test('the log as JSON', async () => {
 
 test('LOG_LEVEL ERROR hides the request lines', async () => {
     const silent = await startGateway({
-        env: { LOG_LEVEL: 'ERROR' }, listen: `127.0.0.1:${await closedPort()}`,
+        env: { LOG_LEVEL: 'ERROR' },
+        listen: `127.0.0.1:${await closedPort()}`,
     });
     await silent.chat('echo', {}, { headers: { 'x-request-id': 'hidden-1' } });
     await silent.stop();

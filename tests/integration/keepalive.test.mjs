@@ -27,9 +27,15 @@ async function settled() {
 
 test('a connection is used again after every kind of complete answer', async () => {
     const opened = await settled();
-    const kinds = [legal.plain, legal.stream, legal['stream-with-length'], legal['chunk-extensions'],
-        legal['interim-many'], { status: 400, body: '{"error":{"message":"no"}}' },
-        { body: '{"choices":[]}', framing: 'chunked', cut: 'bytes' }];
+    const kinds = [
+        legal.plain,
+        legal.stream,
+        legal['stream-with-length'],
+        legal['chunk-extensions'],
+        legal['interim-many'],
+        { status: 400, body: '{"error":{"message":"no"}}' },
+        { body: '{"choices":[]}', framing: 'chunked', cut: 'bytes' },
+    ];
     for (const scenario of kinds) {
         mock.push(scenario);
         await gateway.chat('m', { stream: true });
@@ -51,8 +57,12 @@ test('a connection is not used again after an answer until close or HTTP/1.0', a
     const opened = await settled();
     mock.push(legal['stream-until-close']);
     await gateway.chat('m', { stream: true });
-    mock.push({ raw: 'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n' +
-        '{"choices":[]}', end: 'close' });
+    mock.push({
+        raw:
+            'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n' +
+            '{"choices":[]}',
+        end: 'close',
+    });
     assert.equal((await gateway.chat('m')).status, 200);
     assert.equal((await gateway.chat('m')).status, 200);
     assert.equal(mock.opened, opened + 2);
@@ -61,7 +71,8 @@ test('a connection is not used again after an answer until close or HTTP/1.0', a
 test('a connection with bytes behind its answer is not used again', async () => {
     const opened = await settled();
     mock.push({
-        raw: 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n' +
+        raw:
+            'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n' +
             '{"choices":[]}HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"poison"',
         end: 'keep',
     });
@@ -174,9 +185,14 @@ test('pipelined requests are answered in order', async () => {
     const client = await gateway.raw();
     const names = ['a', 'b', 'c'];
     for (const name of names) {
-        mock.when(name, { body: JSON.stringify({ choices: [], name }), delay: name === 'a' ? 50 : 0 });
+        mock.when(name, {
+            body: JSON.stringify({ choices: [], name }),
+            delay: name === 'a' ? 50 : 0,
+        });
     }
-    await client.send(Buffer.concat(names.map((model) => gateway.rawRequest({ model, messages: [] }))));
+    await client.send(
+        Buffer.concat(names.map((model) => gateway.rawRequest({ model, messages: [] }))),
+    );
     for (const name of names) {
         assert.equal((await client.answer()).json.name, name);
     }

@@ -6,10 +6,14 @@ import { chatStream } from '../upstream/scenarios.mjs';
 
 const TOKEN = 'oauth-token-27fd03ce';
 let mock, gateway;
-const credentials = (resource) => JSON.stringify({
-    access_token: TOKEN, refresh_token: 'refresh-91ab', token_type: 'Bearer', resource_url: resource,
-    expiry_date: 4102444800000,
-});
+const credentials = (resource) =>
+    JSON.stringify({
+        access_token: TOKEN,
+        refresh_token: 'refresh-91ab',
+        token_type: 'Bearer',
+        resource_url: resource,
+        expiry_date: 4102444800000,
+    });
 
 before(async () => {
     mock = await Mock.start();
@@ -55,7 +59,8 @@ test('a system message that is text becomes a list with a mark', async () => {
     const sent = await ask([{ role: 'system', content: text }, user]);
     assert.equal(sent.messages.length, 2);
     assert.deepEqual(sent.messages[0], {
-        role: 'system', content: [{ type: 'text', text, cache_control: ephemeral }],
+        role: 'system',
+        content: [{ type: 'text', text, cache_control: ephemeral }],
     });
 });
 
@@ -65,8 +70,14 @@ test('a list of parts gets its mark on the last part', async () => {
         { role: 'system', content: [part('a'), part('b')] },
         { role: 'user', content: [part('c'), part('d')] },
     ]);
-    assert.deepEqual(sent.messages[0].content, [part('a'), { ...part('b'), cache_control: ephemeral }]);
-    assert.deepEqual(sent.messages[1].content, [part('c'), { ...part('d'), cache_control: ephemeral }]);
+    assert.deepEqual(sent.messages[0].content, [
+        part('a'),
+        { ...part('b'), cache_control: ephemeral },
+    ]);
+    assert.deepEqual(sent.messages[1].content, [
+        part('c'),
+        { ...part('d'), cache_control: ephemeral },
+    ]);
 });
 
 test('marks of the client stay, and there are never more than four', async () => {
@@ -82,11 +93,15 @@ test('marks of the client stay, and there are never more than four', async () =>
 });
 
 test('what no mark needs stays byte for byte', async () => {
-    const body = '{"model":"coder-model", "messages":[ {"role":"system","content":"s"},' +
+    const body =
+        '{"model":"coder-model", "messages":[ {"role":"system","content":"s"},' +
         '{"role":"user","content":"\\u00e9 \\/"} , {"content":"last","role":"user"} ],"z" : 1.50 }';
     assert.equal((await gateway.call({ body })).status, 200);
     const sent = mock.last.body.toString();
-    assert.ok(sent.startsWith('{"model":"coder-model", "messages":[ {"role":"system","content":['), sent);
+    assert.ok(
+        sent.startsWith('{"model":"coder-model", "messages":[ {"role":"system","content":['),
+        sent,
+    );
     assert.ok(sent.includes('{"role":"user","content":"\\u00e9 \\/"} ,'), sent);
     assert.ok(sent.endsWith(',"role":"user"} ],"z" : 1.50 }'), sent);
     assert.equal(mock.last.header('content-length'), String(Buffer.byteLength(sent)));
@@ -94,8 +109,11 @@ test('what no mark needs stays byte for byte', async () => {
 
 test('tool answers and tool calls at the end', async () => {
     const call = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } };
-    const messages = [user, { role: 'assistant', content: null, tool_calls: [call] },
-        { role: 'tool', tool_call_id: 'c1', content: 'result' }];
+    const messages = [
+        user,
+        { role: 'assistant', content: null, tool_calls: [call] },
+        { role: 'tool', tool_call_id: 'c1', content: 'result' },
+    ];
     const sent = await ask(messages);
     assert.deepEqual(sent.messages[2].tool_calls, [call]);
     assert.equal(sent.messages[3].tool_call_id, 'c1');
@@ -120,12 +138,25 @@ test('a token that has expired upstream: its own words', async () => {
 });
 
 test('addresses that come with a login must be public and https', async () => {
-    for (const resource of [mock.origin(), `https://127.0.0.1:${mock.port}`, `127.0.0.1:${mock.port}`,
-        `https://localhost:${mock.port}`, 'http://portal.qwen.ai', `https://[::1]:${mock.port}`,
-        `https://[::ffff:127.0.0.1]:${mock.port}`, 'https://10.1.2.3', 'https://169.254.169.254',
-        'https://0x7f000001', 'https://2130706433']) {
+    for (const resource of [
+        mock.origin(),
+        `https://127.0.0.1:${mock.port}`,
+        `127.0.0.1:${mock.port}`,
+        `https://localhost:${mock.port}`,
+        'http://portal.qwen.ai',
+        `https://[::1]:${mock.port}`,
+        `https://[::ffff:127.0.0.1]:${mock.port}`,
+        'https://10.1.2.3',
+        'https://169.254.169.254',
+        'https://0x7f000001',
+        'https://2130706433',
+    ]) {
         const seen = mock.requests.length;
-        const env = { API_KEY, QWEN_CREDS_JSON: credentials(resource), LLM_GATE_LISTEN: '127.0.0.1:0' };
+        const env = {
+            API_KEY,
+            QWEN_CREDS_JSON: credentials(resource),
+            LLM_GATE_LISTEN: '127.0.0.1:0',
+        };
         let gatewayOrNull = null;
         try {
             gatewayOrNull = await startGateway({ env });

@@ -20,7 +20,7 @@ async function hasCmake() {
 }
 
 test('a plugin built out of tree answers', async (t) => {
-    if (!await hasCmake()) {
+    if (!(await hasCmake())) {
         t.skip('needs cmake and the build directory of the gateway');
         return;
     }
@@ -63,7 +63,10 @@ test('a plugin built out of tree answers', async (t) => {
     });
     const models = await gateway.call({ method: 'GET', path: '/v1/models' });
     const model = 'minimal';
-    assert.ok(models.json.data.some(({ id }) => id === model), models.text);
+    assert.ok(
+        models.json.data.some(({ id }) => id === model),
+        models.text,
+    );
     const answer = await gateway.chat(model);
     assert.equal(answer.status, 200, answer.text);
     assert.ok(answer.json.choices[0].message.content.length > 0);

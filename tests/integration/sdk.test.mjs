@@ -8,17 +8,27 @@ import { API_KEY, startGateway, startPair, stopAll, until } from './helper.mjs';
 
 let mock, gateway, bare, client;
 const messages = [{ role: 'user', content: 'Say hello to Zoë.' }];
-const tools = [{
-    type: 'function',
-    function: {
-        name: 'weather',
-        description: 'The weather of a city',
-        parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+const tools = [
+    {
+        type: 'function',
+        function: {
+            name: 'weather',
+            description: 'The weather of a city',
+            parameters: {
+                type: 'object',
+                properties: { city: { type: 'string' } },
+                required: ['city'],
+            },
+        },
     },
-}];
-const connect = (target, apiKey = API_KEY) => new OpenAI({
-    apiKey, baseURL: `${target.origin}/v1`, maxRetries: 0, timeout: 20000,
-});
+];
+const connect = (target, apiKey = API_KEY) =>
+    new OpenAI({
+        apiKey,
+        baseURL: `${target.origin}/v1`,
+        maxRetries: 0,
+        timeout: 20000,
+    });
 
 before(async () => {
     ({ mock, gateway } = await startPair({ conf: 'shipped' }));
@@ -36,7 +46,9 @@ test('chat', async () => {
 });
 
 test('the answer carries the request id', async () => {
-    const { response } = await client.chat.completions.create({ model: 'm', messages }).withResponse();
+    const { response } = await client.chat.completions
+        .create({ model: 'm', messages })
+        .withResponse();
     assert.match(response.headers.get('x-request-id'), /^[\x21-\x7e]{8,}$/);
 });
 
@@ -54,11 +66,18 @@ test('streaming', async () => {
 test('streaming with usage', async () => {
     const usage = { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 };
     mock.push({
-        body: streamOf(chunkOf({ role: 'assistant', content: 'Hi' }), chunkOf({}, 'stop'),
-            { ...chunkOf({}), choices: [], usage }, '[DONE]'),
+        body: streamOf(
+            chunkOf({ role: 'assistant', content: 'Hi' }),
+            chunkOf({}, 'stop'),
+            { ...chunkOf({}), choices: [], usage },
+            '[DONE]',
+        ),
     });
     const stream = await client.chat.completions.create({
-        model: 'm', messages, stream: true, stream_options: { include_usage: true },
+        model: 'm',
+        messages,
+        stream: true,
+        stream_options: { include_usage: true },
     });
     let last;
     for await (const chunk of stream) {
@@ -69,7 +88,9 @@ test('streaming with usage', async () => {
 
 test('a tool call', async () => {
     const call = {
-        id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Kyiv"}' },
+        id: 'call_1',
+        type: 'function',
+        function: { name: 'weather', arguments: '{"city":"Kyiv"}' },
     };
     const body = JSON.parse(chatBody(''));
     body.choices[0].message = { role: 'assistant', content: null, tool_calls: [call] };
@@ -85,10 +106,18 @@ test('streamed tool calls are put together', async () => {
     mock.push({
         body: streamOf(
             chunkOf({ role: 'assistant', content: null }),
-            part(0, { id: 'call_a', type: 'function', function: { name: 'weather', arguments: '' } }),
+            part(0, {
+                id: 'call_a',
+                type: 'function',
+                function: { name: 'weather', arguments: '' },
+            }),
             part(0, { function: { arguments: '{"ci' } }),
             part(0, { function: { arguments: 'ty":"Oslo"}' } }),
-            part(1, { id: 'call_b', type: 'function', function: { name: 'weather', arguments: '' } }),
+            part(1, {
+                id: 'call_b',
+                type: 'function',
+                function: { name: 'weather', arguments: '' },
+            }),
             part(1, { function: { arguments: '{"city":"Łódź"}' } }),
             chunkOf({}, 'tool_calls'),
             '[DONE]',
@@ -98,10 +127,13 @@ test('streamed tool calls are put together', async () => {
     const runner = client.chat.completions.stream({ model: 'm', messages, tools });
     const answer = await runner.finalChatCompletion();
     const calls = answer.choices[0].message.tool_calls;
-    assert.deepEqual(calls.map((c) => [c.id, c.function.name, JSON.parse(c.function.arguments)]), [
-        ['call_a', 'weather', { city: 'Oslo' }],
-        ['call_b', 'weather', { city: 'Łódź' }],
-    ]);
+    assert.deepEqual(
+        calls.map((c) => [c.id, c.function.name, JSON.parse(c.function.arguments)]),
+        [
+            ['call_a', 'weather', { city: 'Oslo' }],
+            ['call_b', 'weather', { city: 'Łódź' }],
+        ],
+    );
     assert.equal(answer.choices[0].finish_reason, 'tool_calls');
 });
 
@@ -155,7 +187,8 @@ test('echo answers, whole and streamed', async () => {
     assert.equal(final.choices[0].finish_reason, 'stop');
 });
 
-const create = (target, model, more = {}) => target.chat.completions.create({ model, messages, ...more });
+const create = (target, model, more = {}) =>
+    target.chat.completions.create({ model, messages, ...more });
 
 test('a wrong key is an AuthenticationError', async () => {
     await assert.rejects(create(connect(gateway, 'wrong-key-wrong-key'), 'm'), (error) => {
@@ -186,8 +219,11 @@ test('a wrong request is a BadRequestError', async () => {
 
 test('refusals of the upstream keep their type', async () => {
     const types = {
-        400: OpenAI.BadRequestError, 401: OpenAI.AuthenticationError, 429: OpenAI.RateLimitError,
-        500: OpenAI.InternalServerError, 503: OpenAI.InternalServerError,
+        400: OpenAI.BadRequestError,
+        401: OpenAI.AuthenticationError,
+        429: OpenAI.RateLimitError,
+        500: OpenAI.InternalServerError,
+        503: OpenAI.InternalServerError,
         504: OpenAI.InternalServerError,
     };
     for (const [name, scenario] of Object.entries(refusals)) {
@@ -207,19 +243,25 @@ test('refusals of the upstream keep their type', async () => {
 
 test('a failure inside a stream is an APIError behind the text before it', async () => {
     mock.push({
-        body: streamOf(chunkOf({ role: 'assistant', content: 'The ' }), chunkOf({ content: 'quick' })),
+        body: streamOf(
+            chunkOf({ role: 'assistant', content: 'The ' }),
+            chunkOf({ content: 'quick' }),
+        ),
         end: 'reset',
         stopAfter: 1e6,
     });
     const stream = await create(client, 'm', { stream: true });
     let got = '';
-    await assert.rejects(async () => {
-        for await (const chunk of stream) {
-            got += chunk.choices[0].delta.content;
-        }
-    }, (error) => {
-        assert.ok(error instanceof OpenAI.APIError, `${error?.name}: ${error}`);
-        return true;
-    });
+    await assert.rejects(
+        async () => {
+            for await (const chunk of stream) {
+                got += chunk.choices[0].delta.content;
+            }
+        },
+        (error) => {
+            assert.ok(error instanceof OpenAI.APIError, `${error?.name}: ${error}`);
+            return true;
+        },
+    );
     assert.equal(got, 'The quick');
 });

@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import {
-    API_KEY, Mock, UPSTREAM_KEY, confDir, project, run, startGateway, tempDir, textOf,
+    API_KEY,
+    Mock,
+    UPSTREAM_KEY,
+    confDir,
+    project,
+    run,
+    startGateway,
+    tempDir,
+    textOf,
 } from './helper.mjs';
 
 const keyIn = (log) => /\b(gate-[A-Za-z0-9_-]{16,})/.exec(log)?.[1];
@@ -28,8 +36,10 @@ test('started with nothing', async (t) => {
 
     await t.test('listens on loopback only', async () => {
         const hex = first.port.toString(16).toUpperCase().padStart(4, '0');
-        const listening = [...readFileSync('/proc/net/tcp', 'utf8').split('\n'),
-            ...readFileSync('/proc/net/tcp6', 'utf8').split('\n')]
+        const listening = [
+            ...readFileSync('/proc/net/tcp', 'utf8').split('\n'),
+            ...readFileSync('/proc/net/tcp6', 'utf8').split('\n'),
+        ]
             .map((line) => line.trim().split(/\s+/))
             .filter((f) => f[3] === '0A' && f[1].endsWith(`:${hex}`));
         assert.ok(listening.length > 0);
@@ -49,13 +59,17 @@ test('started with nothing', async (t) => {
             return;
         }
         const { stdout } = await sh('sh', ['-c', `${command} --silent --show-error`]);
-        const answer = stdout.includes('data:') ? textOf(stdout)
+        const answer = stdout.includes('data:')
+            ? textOf(stdout)
             : JSON.parse(stdout).choices[0].message.content;
         assert.ok(answer.length > 0, stdout);
     });
 
     await t.test('the model echo answers, whole and streamed', async () => {
-        const body = { model: 'echo', messages: [{ role: 'user', content: 'Grüße, "world" 😀\n' }] };
+        const body = {
+            model: 'echo',
+            messages: [{ role: 'user', content: 'Grüße, "world" 😀\n' }],
+        };
         const whole = await first.call({ key, body });
         assert.equal(whole.json.choices[0].message.content, body.messages[0].content);
         const stream = await first.call({ key, body: { ...body, stream: true } });
@@ -150,7 +164,11 @@ test('a malformed value stops the start and names the variable', async () => {
         assert.equal(result.signal, null, what);
         assert.notEqual(result.code, 0, what);
         assert.ok(result.stderr.includes(name), what);
-        assert.match(result.stderr, /expected|no access_token|mapped twice|not allowed|not a/, what);
+        assert.match(
+            result.stderr,
+            /expected|no access_token|mapped twice|not allowed|not a/,
+            what,
+        );
         assert.ok(!result.output.includes('pass@'), what);
         assert.ok(!/API_KEY$|CREDS/.test(name) || !result.output.includes(value), what);
     }
@@ -168,10 +186,24 @@ test('a short or well-known key is refused off loopback', async () => {
 test('--help names every command and variable', async () => {
     const { code, stdout } = await run(['--help']);
     assert.equal(code, 0);
-    for (const word of ['check', 'plugins', '--version', 'API_KEY', 'LOG_LEVEL', 'MODEL_MAPPINGS',
-        'LLM_GATE_LISTEN', 'LLM_GATE_DATA_DIR', 'LLM_GATE_CONF_DIR', 'LLM_GATE_PLUGIN_DIR',
-        'LLM_GATE_WORKERS', 'LLM_GATE_ALLOW_PRIVATE', 'DASHSCOPE_API_KEY', 'OPENAI_API_KEY',
-        'OPENAI_BASE_URL', 'QWEN_CREDS_JSON']) {
+    for (const word of [
+        'check',
+        'plugins',
+        '--version',
+        'API_KEY',
+        'LOG_LEVEL',
+        'MODEL_MAPPINGS',
+        'LLM_GATE_LISTEN',
+        'LLM_GATE_DATA_DIR',
+        'LLM_GATE_CONF_DIR',
+        'LLM_GATE_PLUGIN_DIR',
+        'LLM_GATE_WORKERS',
+        'LLM_GATE_ALLOW_PRIVATE',
+        'DASHSCOPE_API_KEY',
+        'OPENAI_API_KEY',
+        'OPENAI_BASE_URL',
+        'QWEN_CREDS_JSON',
+    ]) {
         assert.ok(stdout.includes(word), `${word} in:\n${stdout}`);
     }
 });
@@ -194,7 +226,9 @@ test('plugins lists what is loaded, with kind and version', async () => {
     const { code, stdout } = await run(['plugins']);
     assert.equal(code, 0);
     const kinds = {
-        provider: ['echo', 'openai', 'qwen'], dialect: ['openai_chat'], filter: ['sse_dedup'],
+        provider: ['echo', 'openai', 'qwen'],
+        dialect: ['openai_chat'],
+        filter: ['sse_dedup'],
     };
     for (const [kind, names] of Object.entries(kinds)) {
         for (const name of names) {
@@ -208,7 +242,9 @@ test('check: good configurations pass', async () => {
     const env = { API_KEY, LLM_GATE_DATA_DIR: tempDir('check') };
     const without = await run(['check'], { env });
     assert.equal(without.code, 0, without.output);
-    const shipped = await run(['check'], { env: { ...env, LLM_GATE_CONF_DIR: join(project, 'conf') } });
+    const shipped = await run(['check'], {
+        env: { ...env, LLM_GATE_CONF_DIR: join(project, 'conf') },
+    });
     assert.equal(shipped.code, 0, shipped.output);
 });
 
@@ -227,7 +263,9 @@ test('check and start name file and line of a broken script', async () => {
     };
     for (const [file, [text, line]] of Object.entries(broken)) {
         const env = {
-            API_KEY, LLM_GATE_LISTEN: '127.0.0.1:0', LLM_GATE_CONF_DIR: confDir({ [file]: text }),
+            API_KEY,
+            LLM_GATE_LISTEN: '127.0.0.1:0',
+            LLM_GATE_CONF_DIR: confDir({ [file]: text }),
         };
         for (const args of [['check'], []]) {
             const result = await run(args, { env });

@@ -4,7 +4,14 @@ import { after, before, test } from 'node:test';
 import { makeAuthority, makeCertificate } from '../upstream/certs.mjs';
 import { legal } from '../upstream/scenarios.mjs';
 import {
-    Mock, UPSTREAM_KEY, assertError, inParallel, slow, startGateway, stopAll, tempDir,
+    Mock,
+    UPSTREAM_KEY,
+    assertError,
+    inParallel,
+    slow,
+    startGateway,
+    stopAll,
+    tempDir,
 } from './helper.mjs';
 
 const dir = tempDir('tls');
@@ -54,11 +61,15 @@ for (const version of ['TLSv1.2', 'TLSv1.3']) {
         assert.equal(server.opened, 1);
     });
 
-    for (const [what, names] of [['another name', ['DNS:other.example']],
+    for (const [what, names] of [
+        ['another name', ['DNS:other.example']],
         ['no name but a similar one', ['DNS:localhost.example', 'DNS:xlocalhost']],
-        ['only an address', ['IP:127.0.0.2']]]) {
+        ['only an address', ['IP:127.0.0.2']],
+    ]) {
         test(`${version}: a certificate for ${what} is refused`, async () => {
-            const pair = makeCertificate(dir, `wrong-${version}-${names[0].length}`, names, { authority });
+            const pair = makeCertificate(dir, `wrong-${version}-${names[0].length}`, names, {
+                authority,
+            });
             const server = await upstream({ ...pair, minVersion: version, maxVersion: version });
             const client = await gatewayTo(server);
             assertError(await client.chat('m'), 502, { type: 'upstream_error' });
@@ -94,7 +105,7 @@ test('a certificate that has expired is refused', async () => {
     assert.equal(server.requests.length, 0);
 });
 
-test('an address in place of a name is checked against the certificate\'s addresses', async () => {
+test("an address in place of a name is checked against the certificate's addresses", async () => {
     const client = await gatewayTo(mock, { name: '127.0.0.1' });
     assert.equal((await client.chat('m')).status, 200);
     assert.ok(!mock.last.connection.serverName);
@@ -108,7 +119,10 @@ test('a server that speaks no TLS: 502', async () => {
     const plain = await Mock.start();
     started.push(plain);
     const client = await startGateway({
-        env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: `https://localhost:${plain.port}/v1` },
+        env: {
+            OPENAI_API_KEY: UPSTREAM_KEY,
+            OPENAI_BASE_URL: `https://localhost:${plain.port}/v1`,
+        },
     });
     started.push(client);
     plain.otherwise({ raw: 'HTTP/1.1 400 Bad Request\r\n\r\n' });
@@ -121,8 +135,13 @@ test('a server that speaks no TLS: 502', async () => {
 
 test('streams over TLS arrive byte for byte, in any cut', async () => {
     const { body } = legal.stream;
-    for (const scenario of [{ body }, { body, cut: 'bytes' }, { body, framing: 'close' },
-        { body, wire: { seed: 8, max: 30 } }, { body, framing: 'length', cut: 'utf8' }]) {
+    for (const scenario of [
+        { body },
+        { body, cut: 'bytes' },
+        { body, framing: 'close' },
+        { body, wire: { seed: 8, max: 30 } },
+        { body, framing: 'length', cut: 'utf8' },
+    ]) {
         mock.push(scenario);
         const answer = await gateway.chat('m', { stream: true });
         assert.deepEqual(answer.body, body);
@@ -161,7 +180,12 @@ test('large answers of many sizes reach a client that begins to read late', asyn
 });
 
 test('a TLS connection that ends without a farewell does not make a stream whole', async () => {
-    mock.push({ body: legal.stream.body.subarray(0, 500), framing: 'close', stopAfter: 500, end: 'reset' });
+    mock.push({
+        body: legal.stream.body.subarray(0, 500),
+        framing: 'close',
+        stopAfter: 500,
+        end: 'reset',
+    });
     const answer = await gateway.chat('m', { stream: true }).catch((error) => {
         assert.equal(error.code, 'ECONNRESET');
         return { text: '"error"' };

@@ -12,8 +12,21 @@ const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'
 
 // An authority. Returns { dir, cert: path of its certificate }.
 export function makeAuthority(dir) {
-    openssl(dir, ['req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2',
-        '-subj', '/CN=test authority', '-addext', 'keyUsage=critical,keyCertSign']);
+    openssl(dir, [
+        'req',
+        '-x509',
+        ...newKey,
+        '-keyout',
+        'ca.key',
+        '-out',
+        'ca.pem',
+        '-days',
+        '2',
+        '-subj',
+        '/CN=test authority',
+        '-addext',
+        'keyUsage=critical,keyCertSign',
+    ]);
     return { dir, cert: join(dir, 'ca.pem') };
 }
 
@@ -24,15 +37,48 @@ export function makeCertificate(dir, name, names, { authority, expired = false }
     const cert = `${name}.pem`;
     const extension = `subjectAltName=${names.join(',')}`;
     if (!authority) {
-        openssl(dir, ['req', '-x509', ...newKey, '-keyout', key, '-out', cert, '-days', '2',
-            '-subj', '/CN=test server', '-addext', extension]);
+        openssl(dir, [
+            'req',
+            '-x509',
+            ...newKey,
+            '-keyout',
+            key,
+            '-out',
+            cert,
+            '-days',
+            '2',
+            '-subj',
+            '/CN=test server',
+            '-addext',
+            extension,
+        ]);
     } else {
         writeFileSync(join(dir, `${name}.ext`), `${extension}\n`);
-        openssl(dir, ['req', ...newKey, '-keyout', key, '-out', `${name}.csr`,
-            '-subj', '/CN=test server']);
-        const sign = ['x509', '-req', '-in', `${name}.csr`, '-CA', authority.cert,
-            '-CAkey', join(authority.dir, 'ca.key'), '-CAcreateserial', '-out', cert,
-            '-extfile', `${name}.ext`];
+        openssl(dir, [
+            'req',
+            ...newKey,
+            '-keyout',
+            key,
+            '-out',
+            `${name}.csr`,
+            '-subj',
+            '/CN=test server',
+        ]);
+        const sign = [
+            'x509',
+            '-req',
+            '-in',
+            `${name}.csr`,
+            '-CA',
+            authority.cert,
+            '-CAkey',
+            join(authority.dir, 'ca.key'),
+            '-CAcreateserial',
+            '-out',
+            cert,
+            '-extfile',
+            `${name}.ext`,
+        ];
         openssl(dir, [...sign, '-days', expired ? '-1' : '2']);
     }
     return { key: readFileSync(join(dir, key)), cert: readFileSync(join(dir, cert)) };

@@ -18,8 +18,7 @@ function eventEnds(bytes) {
     const ends = [];
     for (let i = 1; i < bytes.length; i++) {
         const lineEnd = bytes[i] === 10;
-        const blank = bytes[i - 1] === 10 ||
-            (bytes[i - 1] === 13 && i >= 2 && bytes[i - 2] === 10);
+        const blank = bytes[i - 1] === 10 || (bytes[i - 1] === 13 && i >= 2 && bytes[i - 2] === 10);
         if (lineEnd && blank) {
             ends.push(i + 1);
         }
@@ -46,8 +45,10 @@ function offsets(bytes, how) {
         // between CR and LF, and between the two ends of line that close an event
         for (let i = 1; i < bytes.length; i++) {
             const before = bytes[i - 1];
-            if ((bytes[i] === 10 && (before === 13 || before === 10)) ||
-                (bytes[i] === 13 && before === 10)) {
+            if (
+                (bytes[i] === 10 && (before === 13 || before === 10)) ||
+                (bytes[i] === 13 && before === 10)
+            ) {
                 at.push(i);
             }
         }

@@ -16,11 +16,13 @@ const simple = {
         object: 'chat.completion',
         created: 1700000000,
         model: 'mock',
-        choices: [{
-            index: 0,
-            message: { role: 'assistant', content: 'Hello.' },
-            finish_reason: 'stop',
-        }],
+        choices: [
+            {
+                index: 0,
+                message: { role: 'assistant', content: 'Hello.' },
+                finish_reason: 'stop',
+            },
+        ],
         usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
     }),
 };
@@ -204,8 +206,12 @@ export class Mock {
 
     choose(request) {
         const path = request.path.split('?')[0];
-        return this.queue.shift() ?? this.byPath.get(path) ?? this.byModel.get(request.model) ??
-            this.fallback;
+        return (
+            this.queue.shift() ??
+            this.byPath.get(path) ??
+            this.byModel.get(request.model) ??
+            this.fallback
+        );
     }
 
     async answer(request, connection) {

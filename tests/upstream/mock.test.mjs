@@ -20,8 +20,12 @@ after(() => mock.stop());
 
 const post = (model) => {
     const body = JSON.stringify({ model, messages: [] });
-    return requestBytes('POST', '/v1/chat/completions',
-        { Host: 'x', 'Content-Length': body.length }, body);
+    return requestBytes(
+        'POST',
+        '/v1/chat/completions',
+        { Host: 'x', 'Content-Length': body.length },
+        body,
+    );
 };
 
 async function ask(scenario) {
@@ -33,8 +37,16 @@ async function ask(scenario) {
 
 test('cuts lose nothing and fall where they should', () => {
     const bytes = Buffer.from('data: {"a":"ü€😀"}\r\n\r\ndata: x\n\n: c\n\n');
-    const ways = ['whole', 'bytes', 'events', 'utf8', 'crlf', { size: 7 }, { at: [3, 3, 99, 9] },
-        { seed: 5, max: 9 }];
+    const ways = [
+        'whole',
+        'bytes',
+        'events',
+        'utf8',
+        'crlf',
+        { size: 7 },
+        { at: [3, 3, 99, 9] },
+        { seed: 5, max: 9 },
+    ];
     for (const how of ways) {
         assert.deepEqual(Buffer.concat(cutBytes(bytes, how)), bytes, JSON.stringify(how));
     }
@@ -48,11 +60,20 @@ test('cuts lose nothing and fall where they should', () => {
 });
 
 test('recordings are framed as their index says', (t) => {
-    assert.equal(frameChunks('{"a":1}\n{"b":2}').toString(),
-        'data: {"a":1}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n');
-    const head = parseHead('HTTP/1.1 404 Not Found\nContent-Type: a/b\nConnection: close\nX: y: z\n');
+    assert.equal(
+        frameChunks('{"a":1}\n{"b":2}').toString(),
+        'data: {"a":1}\n\ndata: {"b":2}\n\ndata: [DONE]\n\n',
+    );
+    const head = parseHead(
+        'HTTP/1.1 404 Not Found\nContent-Type: a/b\nConnection: close\nX: y: z\n',
+    );
     assert.deepEqual(head, {
-        status: 404, reason: 'Not Found', headers: [['Content-Type', 'a/b'], ['X', 'y: z']],
+        status: 404,
+        reason: 'Not Found',
+        headers: [
+            ['Content-Type', 'a/b'],
+            ['X', 'y: z'],
+        ],
     });
     const streams = recordings('chat-stream');
     t.diagnostic(`recorded chat streams: ${streams.length}, own streams: ${ownStreams().length}`);
@@ -178,7 +199,10 @@ test('a connection closes just when the next request arrives', async () => {
         await client.closed();
         assert.equal(mock.staleHits, hits + 1, action);
         assert.equal(mock.requests.length, seen, action);
-        assert.equal(client.text, action === 'partial-on-next' ? 'HTTP/1.1 200 OK\r\nContent-Ty' : '');
+        assert.equal(
+            client.text,
+            action === 'partial-on-next' ? 'HTTP/1.1 200 OK\r\nContent-Ty' : '',
+        );
     }
 });
 
@@ -226,7 +250,9 @@ test('TLS: own authority, server name, versions', async () => {
     try {
         const { readFileSync } = await import('node:fs');
         const socket = tls.connect({
-            port: secure.port, host: '127.0.0.1', servername: 'localhost',
+            port: secure.port,
+            host: '127.0.0.1',
+            servername: 'localhost',
             ca: readFileSync(authority.cert),
         });
         await new Promise((done, fail) => {

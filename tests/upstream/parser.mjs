@@ -54,7 +54,8 @@ export class Request {
     // Looked up by text: a body of 30 MB or with 10,000 levels is no reason to parse it.
     get model() {
         const found = /"model"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(
-            this.body.subarray(0, 1 << 20).toString('utf8'));
+            this.body.subarray(0, 1 << 20).toString('utf8'),
+        );
         return found?.[1];
     }
 }

@@ -70,9 +70,7 @@ export function parseAnswer(bytes, ended = false) {
     if (/chunked/i.test(answer.header('transfer-encoding') ?? '')) {
         const [pieces, leftover, complete] = readChunks(rest);
         answer.chunks = pieces;
-        return complete || ended
-            ? answer.finish(Buffer.concat(pieces), leftover, !complete)
-            : null;
+        return complete || ended ? answer.finish(Buffer.concat(pieces), leftover, !complete) : null;
     }
     const length = answer.header('content-length');
     if (length === undefined) {
@@ -159,14 +157,22 @@ export class RawClient {
                 if (value) {
                     done(value);
                 } else {
-                    fail(new Error(`connection ended while waiting for ${what}; ` +
-                        `got: ${JSON.stringify(this.text.slice(0, 500))}`));
+                    fail(
+                        new Error(
+                            `connection ended while waiting for ${what}; ` +
+                                `got: ${JSON.stringify(this.text.slice(0, 500))}`,
+                        ),
+                    );
                 }
             };
             timer = setTimeout(() => {
                 this.waiters.delete(check);
-                fail(new Error(`not within ${timeout} ms: ${what}; ` +
-                    `got: ${JSON.stringify(this.text.slice(0, 500))}`));
+                fail(
+                    new Error(
+                        `not within ${timeout} ms: ${what}; ` +
+                            `got: ${JSON.stringify(this.text.slice(0, 500))}`,
+                    ),
+                );
             }, timeout);
             this.waiters.add(check);
             check();
@@ -175,8 +181,10 @@ export class RawClient {
 
     // The next whole answer; its bytes are taken out of what was received.
     async answer(options = {}) {
-        const answer = await this.wait(() => parseAnswer(this.bytes, this.ended),
-            { what: 'an answer', ...options });
+        const answer = await this.wait(() => parseAnswer(this.bytes, this.ended), {
+            what: 'an answer',
+            ...options,
+        });
         this.received = [answer.leftover];
         return answer;
     }
@@ -196,7 +204,12 @@ export class RawClient {
 }
 
 export function requestBytes(method, path, headers, body = '') {
-    const lines = [`${method} ${path} HTTP/1.1`,
-        ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)];
-    return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), Buffer.from(body)]);
+    const lines = [
+        `${method} ${path} HTTP/1.1`,
+        ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ];
+    return Buffer.concat([
+        Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'),
+        Buffer.from(body),
+    ]);
 }

@@ -11,12 +11,21 @@ const fixtures = join(recordingsDir, 'fixtures');
 const ownDir = join(project, 'tests/streams');
 
 // Headers that belong to the connection or to the bytes of another transfer.
-const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length',
-    'content-encoding', 'date']);
+const hopByHop = new Set([
+    'connection',
+    'keep-alive',
+    'transfer-encoding',
+    'content-length',
+    'content-encoding',
+    'date',
+]);
 
 // A recorded head: "HTTP/1.1 200 OK" and its header lines.
 export function parseHead(text) {
-    const lines = text.replace(/^\ufeff/, '').split(/\r?\n/).filter((line) => line.trim() !== '');
+    const lines = text
+        .replace(/^\ufeff/, '')
+        .split(/\r?\n/)
+        .filter((line) => line.trim() !== '');
     const first = /^HTTP\/\S+ (\d{3}) ?(.*)$/.exec(lines[0] ?? '');
     const headers = [];
     for (const line of lines.slice(first ? 1 : 0)) {
@@ -58,10 +67,14 @@ function index() {
     if (!existsSync(path)) {
         return [];
     }
-    return readFileSync(path, 'utf8').split('\n').slice(1).filter(Boolean).map((line) => {
-        const [file, vendor, kind] = line.split('\t');
-        return { name: file, vendor, kinds: kind.split(',') };
-    });
+    return readFileSync(path, 'utf8')
+        .split('\n')
+        .slice(1)
+        .filter(Boolean)
+        .map((line) => {
+            const [file, vendor, kind] = line.split('\t');
+            return { name: file, vendor, kinds: kind.split(',') };
+        });
 }
 
 // Every recording with all the given kinds, as { name, vendor, kinds, status, headers, body }.
@@ -88,11 +101,14 @@ export function ownStreams() {
     if (!existsSync(ownDir)) {
         return [];
     }
-    return readdirSync(ownDir).filter((file) => file.endsWith('.sse')).sort().map((file) => ({
-        name: basename(file, '.sse'),
-        path: join(ownDir, file),
-        ...load(join(ownDir, file)),
-    }));
+    return readdirSync(ownDir)
+        .filter((file) => file.endsWith('.sse'))
+        .sort()
+        .map((file) => ({
+            name: basename(file, '.sse'),
+            path: join(ownDir, file),
+            ...load(join(ownDir, file)),
+        }));
 }
 
 export const recordingsPresent = existsSync(fixtures);

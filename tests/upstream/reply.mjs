@@ -9,16 +9,20 @@ export class Gone extends Error {
     }
 }
 
-const wait = (ms) => new Promise((done) => {
-    setTimeout(done, ms);
-});
-const nextTurn = () => new Promise((done) => {
-    setImmediate(done);
-});
+const wait = (ms) =>
+    new Promise((done) => {
+        setTimeout(done, ms);
+    });
+const nextTurn = () =>
+    new Promise((done) => {
+        setImmediate(done);
+    });
 
 function chunk(bytes) {
     return Buffer.concat([
-        Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n'),
+        Buffer.from(`${bytes.length.toString(16)}\r\n`),
+        bytes,
+        Buffer.from('\r\n'),
     ]);
 }
 

@@ -33,7 +33,7 @@ function named(model) {
     const [name, ...settings] = model.split(';');
     const replay = name.startsWith('replay:') ? name.slice('replay:'.length) : undefined;
     const found = replay
-        ? ownStreams().find((s) => s.name === replay) ?? recording(replay)
+        ? (ownStreams().find((s) => s.name === replay) ?? recording(replay))
         : all[name];
     if (!found) {
         return undefined;
@@ -48,15 +48,20 @@ function named(model) {
 
 function answer(request) {
     const now = new Date().toISOString();
-    process.stderr.write(`${now} ${request.method} ${request.path} model=${request.model ?? '-'} ` +
-        `bytes=${request.body.length} connection=${request.connectionId}\n`);
+    process.stderr.write(
+        `${now} ${request.method} ${request.path} model=${request.model ?? '-'} ` +
+            `bytes=${request.body.length} connection=${request.connectionId}\n`,
+    );
     if (request.method === 'GET') {
         const data = Object.keys(all).map((id) => ({ id, object: 'model', owned_by: 'mock' }));
         return { body: JSON.stringify({ object: 'list', data }) };
     }
     const greeting = 'Hello from the mock upstream.';
-    return named(request.model ?? '') ??
-        { body: request.json?.stream ? chatStream(greeting) : chatBody(greeting) };
+    return (
+        named(request.model ?? '') ?? {
+            body: request.json?.stream ? chatStream(greeting) : chatBody(greeting),
+        }
+    );
 }
 
 const certificate = options['tls-cert'] && {

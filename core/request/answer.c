@@ -1,0 +1,245 @@
+#include "base/clock.h"
+#include "request/exchange_internal.h"
+
+enum { SHARED_HEADERS = 12 };
+
+/* ---- writing to the client */
+
+void exchange_write(struct gate_exchange *x, struct gate_str bytes)
+{
+    if (x->first_us < 0)
+        x->first_us = (int64_t)(gate_clock_mono_us() - x->in.started_us);
+    x->bytes_out += bytes.len;
+    x->last_write_ms = x->in.env->timers->now_ms;
+    x->in.ops->write(x->in.client, bytes);
+}
+
+void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, int64_t length)
+{
+    struct gate_header headers[SHARED_HEADERS];
+    size_t count = 0;
+    for (size_t at = 0; at < x->headers.len && count < SHARED_HEADERS; count++) {
+        headers[count].name = gate_str_of(x->headers.ptr + at);
+        at += headers[count].name.len + 1;
+        headers[count].value = gate_str_of(x->headers.ptr + at);
+        at += headers[count].value.len + 1;
+    }
+    struct gate_client_head head = {
+        .status = status,
+        .content_type = type,
+        .headers = headers,
+        .header_count = count,
+        .content_length = length,
+    };
+    x->committed = true;
+    x->status = status;
+    x->in.ops->head(x->in.client, &head);
+    gate_buf_finish(&x->headers);
+    gate_buf_finish(&x->content_type);
+}
+
+static void commit_answer(struct gate_exchange *x, int64_t length)
+{
+    if (!x->committed)
+        exchange_commit(x, x->upstream_status, gate_buf_str(&x->content_type), length);
+}
+
+static void stop_if_full(struct gate_exchange *x)
+{
+    if (!x->paused && x->attempt != NULL &&
+        x->in.ops->backlog(x->in.client) >= EXCHANGE_HIGH_WATER) {
+        x->paused = true;
+        gate_attempt_pause(x->attempt);
+    }
+}
+
+void gate_exchange_drained(struct gate_exchange *x)
+{
+    if (x->paused && x->attempt != NULL) {
+        x->paused = false;
+        gate_attempt_resume(x->attempt);
+    }
+}
+
+/* ---- the answer */
+
+static bool is_shared_header(struct gate_str name)
+{
+    return gate_str_eq(name, GATE_STR("retry-after")) ||
+           gate_str_eq(name, GATE_STR("retry-after-ms")) ||
+           gate_str_starts(name, GATE_STR("x-ratelimit-")) ||
+           gate_str_eq(name, GATE_STR("openai-processing-ms")) ||
+           gate_str_eq(name, GATE_STR("openai-version"));
+}
+
+static void keep_head(struct gate_exchange *x, const struct gate_upstream_head *head)
+{
+    x->headers.len = x->content_type.len = 0;
+    for (size_t i = 0; i < head->header_count; i++) {
+        const struct gate_header *h = &head->headers[i];
+        if (gate_str_eq(h->name, GATE_STR("content-type")))
+            gate_buf_append(&x->content_type, h->value);
+        if (!is_shared_header(h->name))
+            continue;
+        gate_buf_append(&x->headers, h->name);
+        gate_buf_append_byte(&x->headers, '\0');
+        gate_buf_append(&x->headers, h->value);
+        gate_buf_append_byte(&x->headers, '\0');
+    }
+}
+
+static void stream_write(void *ctx, struct gate_str bytes)
+{
+    struct gate_exchange *x = ctx;
+    commit_answer(x, -1);
+    exchange_write(x, bytes);
+}
+
+static void stream_flush(void *ctx)
+{
+    struct gate_exchange *x = ctx;
+    if (x->committed)
+        x->in.ops->flush(x->in.client);
+}
+
+static void on_attempt_head(void *ctx, const struct gate_upstream_head *head, bool event_stream)
+{
+    struct gate_exchange *x = ctx;
+    x->upstream_status = head->status;
+    x->content_length = head->content_length;
+    if (!x->committed)
+        keep_head(x, head);
+    if (event_stream) {
+        x->mode = ANSWER_STREAM;
+        gate_stream_open(&x->stream, x->in.env, exchange_target(x)->instance, stream_write,
+                         stream_flush, x);
+    } else {
+        x->mode = ANSWER_JSON;
+    }
+}
+
+static void json_data(struct gate_exchange *x, struct gate_str bytes)
+{
+    if (!x->committed && x->hold.len + bytes.len <= EXCHANGE_HOLD_JSON) {
+        gate_buf_append(&x->hold, bytes);
+        return;
+    }
+    if (!x->committed) {
+        commit_answer(x, x->content_length);
+        exchange_write(x, gate_buf_str(&x->hold));
+        gate_buf_finish(&x->hold);
+    }
+    exchange_write(x, bytes);
+    x->in.ops->flush(x->in.client);
+    stop_if_full(x);
+}
+
+/* An event of the stream says that it failed: before any content as good as a failed head. */
+static void stream_refused(struct gate_exchange *x)
+{
+    struct gate_failure f;
+    struct gate_str data = gate_buf_str(&x->stream.refused);
+    gate_attempt_judge(x->attempt, data, true, &f);
+    x->stream.ended = true;
+    x->stream.seen = 0;
+    exchange_failed(x, &f);
+    gate_failure_finish(&f);
+}
+
+static void on_attempt_data(void *ctx, struct gate_str bytes)
+{
+    struct gate_exchange *x = ctx;
+    if (x->mode == ANSWER_JSON) {
+        json_data(x, bytes);
+        return;
+    }
+    if (!gate_stream_feed(&x->stream, bytes)) {
+        stream_refused(x);
+        return;
+    }
+    stream_flush(x);
+    stop_if_full(x);
+}
+
+static void fail_truncated(struct gate_exchange *x)
+{
+    struct gate_failure f;
+    gate_failure_init(&f);
+    f.verdict.kind = GATE_VERDICT_TRUNCATED;
+    f.upstream_status = x->upstream_status;
+    snprintf(f.code, sizeof f.code, "upstream_truncated");
+    snprintf(f.reason, sizeof f.reason, "the stream ended before the answer was finished");
+    exchange_failed(x, &f);
+    gate_failure_finish(&f);
+}
+
+static void json_done(struct gate_exchange *x)
+{
+    struct gate_failure f;
+    if (!x->committed) {
+        if (gate_attempt_judge(x->attempt, gate_buf_str(&x->hold), false, &f)) {
+            exchange_failed(x, &f);
+            gate_failure_finish(&f);
+            return;
+        }
+        commit_answer(x, (int64_t)x->hold.len);
+        exchange_write(x, gate_buf_str(&x->hold));
+    }
+    exchange_finish(x, true, "ok", "");
+}
+
+static void on_attempt_done(void *ctx)
+{
+    struct gate_exchange *x = ctx;
+    if (x->mode == ANSWER_JSON) {
+        json_done(x);
+    } else if (x->committed && (x->stream.seen & GATE_EVENT_ERROR)) {
+        gate_stream_end(&x->stream);
+        exchange_finish(x, true, "failed", "upstream_error");
+    } else if (gate_stream_end(&x->stream)) {
+        commit_answer(x, -1);
+        exchange_finish(x, true, "ok", "");
+    } else {
+        fail_truncated(x);
+    }
+}
+
+/* ---- keepalive comments while a stream client waits */
+
+static void on_keepalive(struct gate_timer *timer)
+{
+    struct gate_exchange *x =
+        (struct gate_exchange *)((char *)timer - offsetof(struct gate_exchange, keepalive));
+    uint64_t now = x->in.env->timers->now_ms;
+    uint32_t every = exchange_target(x)->clocks.keepalive_ms;
+    uint64_t due = x->last_write_ms + every;
+    if (now < due) {
+        gate_timer_arm(x->in.env->timers, &x->keepalive, due - now);
+        return;
+    }
+    if (x->mode != ANSWER_JSON && gate_stream_at_boundary(&x->stream) &&
+        x->in.ops->backlog(x->in.client) == 0) {
+        if (!x->committed)
+            exchange_commit(x, 200, GATE_STR("text/event-stream"), -1);
+        exchange_write(x, GATE_STR(": keepalive\n\n"));
+        x->in.ops->flush(x->in.client);
+    }
+    gate_timer_arm(x->in.env->timers, &x->keepalive, every);
+}
+
+void exchange_start_keepalive(struct gate_exchange *x)
+{
+    uint32_t every = exchange_target(x)->clocks.keepalive_ms;
+    if (!x->facts.stream || every == 0 || gate_timer_is_armed(&x->keepalive))
+        return;
+    x->keepalive.cb = on_keepalive;
+    x->last_write_ms = x->in.env->timers->now_ms;
+    gate_timer_arm(x->in.env->timers, &x->keepalive, every);
+}
+
+const struct gate_attempt_events exchange_attempt_events = {
+    .on_head = on_attempt_head,
+    .on_data = on_attempt_data,
+    .on_done = on_attempt_done,
+    .on_failure = exchange_failed,
+};
