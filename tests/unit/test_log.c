@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum { OUTPUT_MAX = 1 << 20 };
@@ -352,6 +353,46 @@ START_TEST(full_pipe_drops_counts_and_reports)
 }
 END_TEST
 
+/* What the signal handler below works on. */
+static volatile sig_atomic_t alarms, drain_fd;
+
+/* The first signals find write blocked and interrupt it; a later one makes room. */
+static void on_alarm(int number)
+{
+    (void)number;
+    char sink[4096];
+    if (++alarms >= 3 && read(drain_fd, sink, sizeof sink) < 0)
+        abort();
+}
+
+START_TEST(interrupted_write_goes_on)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+    ck_assert_int_gt(fcntl(ends[1], F_SETPIPE_SZ, 4096), 0);
+    char fill[4096] = {0}, text[4096 + 1];
+    ck_assert_int_eq(write(ends[1], fill, sizeof fill), sizeof fill);
+    drain_fd = ends[0];
+    alarms = 0;
+    struct sigaction action = {.sa_handler = on_alarm}, before;
+    struct itimerval every_ms = {{0, 1000}, {0, 1000}}, off = {{0, 0}, {0, 0}};
+    ck_assert_int_eq(sigaction(SIGALRM, &action, &before), 0);
+    uint64_t dropped = gate_log_dropped();
+    gate_log_setup(GATE_LOG_INFO, GATE_LOG_TEXT, ends[1]);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &every_ms, NULL), 0);
+    gate_log_info("not lost");
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &off, NULL), 0);
+    sigaction(SIGALRM, &before, NULL);
+    gate_log_setup(GATE_LOG_INFO, GATE_LOG_TEXT, STDERR_FILENO);
+    ck_assert_uint_eq(gate_log_dropped(), dropped);
+    ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    drain(ends[0], text, sizeof text);
+    ck_assert_str_eq(after_time(text), "INFO not lost\n");
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 START_TEST(broken_fd_is_survived)
 {
     int ends[2];
@@ -387,6 +428,7 @@ int main(void)
     tcase_add_test(tests, worst_values_fit);
     tcase_add_test(tests, batch_waits_for_flush);
     tcase_add_test(tests, full_pipe_drops_counts_and_reports);
+    tcase_add_test(tests, interrupted_write_goes_on);
     tcase_add_test(tests, broken_fd_is_survived);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -310,6 +310,26 @@ START_TEST(wait_sleeps_through_rounds_when_only_far_timers_exist)
 }
 END_TEST
 
+START_TEST(wait_forgets_what_is_no_longer_there)
+{
+    struct gate_timers *w = make_wheel(0);
+    struct probe far = {0}, same_slot = {0}, gone = {0};
+    arm(w, &far, 16 + GATE_TIMER_SLOTS * GATE_TIMER_TICK_MS);
+    arm(w, &same_slot, 16);
+    arm(w, &gone, 40);
+    ck_assert_uint_eq(gate_timers_wait(w, 0, 1000), 16);
+    gate_timers_run(w, 16);
+    ck_assert_uint_eq(same_slot.fired, 1);
+    ck_assert_uint_eq(gate_timers_wait(w, 16, 1000), 24);
+    gate_timer_disarm(w, &gone.timer);
+    ck_assert_uint_eq(gate_timers_wait(w, 16, 1000), 1000);
+    /* A round later the far one's slot is due again, for it alone. */
+    gate_timers_run(w, 5 * GATE_TIMER_TICK_MS);
+    ck_assert_uint_eq(gate_timers_wait(w, 20, 100000), 4092);
+    free(w);
+}
+END_TEST
+
 START_TEST(clocks_move_forward)
 {
     uint64_t mono = gate_clock_mono_us();
@@ -336,6 +356,7 @@ int main(void)
     tcase_add_test(tests, extreme_times);
     tcase_add_test(tests, random_operations_match_a_reference);
     tcase_add_test(tests, wait_sleeps_through_rounds_when_only_far_timers_exist);
+    tcase_add_test(tests, wait_forgets_what_is_no_longer_there);
     tcase_add_test(tests, clocks_move_forward);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
