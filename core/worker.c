@@ -87,13 +87,12 @@ static bool is_done(const struct worker *w)
 static void run_once(struct worker *w, uint64_t limit_ms)
 {
     uint64_t wait = gate_timers_wait(&w->timers, gate_clock_mono_ms(), limit_ms);
-    /* A timer's callback may have queued writes whose completion libh2o delivers in its next round.
-     */
-    if (w->loop->_pending_as_client != NULL || w->loop->_pending_as_server != NULL)
-        wait = 0;
     if (h2o_evloop_run(w->loop, (int32_t)wait) != 0 && errno != EINTR)
         gate_log_error("event loop: %s", strerror(errno));
     gate_timers_run(&w->timers, gate_clock_mono_ms());
+    /* What our timers wrote must be settled before libh2o polls again, as it does behind its own
+     * timers: a write that completed but is still polled for would fail an assertion. */
+    h2o_timeout__do_post_callback(w->loop);
     if (gate_log_batch_pending(&w->log) && !gate_timer_is_armed(&w->log_timer))
         gate_timer_arm(&w->timers, &w->log_timer, LOG_DELAY_MS);
 }

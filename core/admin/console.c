@@ -55,7 +55,7 @@ static void put_instances(const struct gate_env *env, struct gate_buf *out)
     put(out, "</table>\n");
 }
 
-void gate_console_page(const struct gate_env *env, struct gate_buf *out)
+void gate_console_page(const struct gate_env *env, struct gate_str authority, struct gate_buf *out)
 {
     put(out,
         "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport "
@@ -67,8 +67,7 @@ void gate_console_page(const struct gate_env *env, struct gate_buf *out)
     gate_buf_printf(out, "<p>Version %s, up for %llu s.</p>\n", GATE_VERSION,
                     (unsigned long long)((gate_clock_wall_ms() - env->started_ms) / 1000));
     put(out, "<h2>First request</h2>\n<pre>curl http://");
-    put_escaped(out, gate_str_of(env->config->listen_host));
-    gate_buf_printf(out, ":%u", env->config->listen_port);
+    put_escaped(out, authority);
     put(out,
         "/v1/chat/completions \\\n  -H \"Authorization: Bearer $API_KEY\" -H \"Content-Type: "
         "application/json\" \\\n"

@@ -8,7 +8,7 @@
 
 #include "request/env.h"
 
-/* Appends the page. The key is not on it. */
-void gate_console_page(const struct gate_env *env, struct gate_buf *out);
+/* Appends the page. The key is not on it. authority: host and port as the client addressed us. */
+void gate_console_page(const struct gate_env *env, struct gate_str authority, struct gate_buf *out);
 
 #endif

@@ -110,10 +110,9 @@ void gate_refusal_http(int status, size_t max_body, char *message, size_t cap,
                        struct gate_api_error *error)
 {
     if (status == 413) {
-        snprintf(
-            message, cap,
-            "The request body is larger than %zu bytes, the limit of this gateway (limits.body).",
-            max_body);
+        snprintf(message, cap,
+                 "The request body is larger than %zu bytes, the limit of this gateway (max_body).",
+                 max_body);
         *error = make(413, "invalid_request_error", "request_too_large", message);
     } else if (status == 417) {
         *error = make(417, "invalid_request_error", "expectation_failed",

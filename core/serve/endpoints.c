@@ -156,7 +156,7 @@ static void answer_console(struct serve_request *r, struct gate_str key)
     }
     struct gate_buf page;
     gate_buf_init(&page, MAX_PAGE);
-    r->conn->listener->console(r->conn->listener->env, &page);
+    r->conn->listener->console(r->conn->listener->env, serve_str(r->req->authority), &page);
     const struct gate_header headers[] = {
         {GATE_STR("cache-control"), GATE_STR("no-store")},
         {GATE_STR("referrer-policy"), GATE_STR("no-referrer")},

@@ -18,8 +18,9 @@ struct st_h2o_context_t;
 /* Registers the handler and the error filter in a fresh h2o configuration of this worker. */
 void gate_serve_configure(struct st_h2o_globalconf_t *conf, const struct gate_config *config);
 
-/* Appends the page behind /<API_KEY>/ui. */
-typedef void (*gate_console_cb)(const struct gate_env *env, struct gate_buf *out);
+/* Appends the page behind /<API_KEY>/ui. authority: host and port as the client addressed us. */
+typedef void (*gate_console_cb)(const struct gate_env *env, struct gate_str authority,
+                                struct gate_buf *out);
 
 /* Starts accepting on fd (owned from now on). ctx, env and auth belong to the worker and outlive
  * the listener. */

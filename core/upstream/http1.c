@@ -173,7 +173,7 @@ static ssize_t write_tls(struct gate_upstream_call *call, SSL *ssl)
     return why == SSL_ERROR_WANT_WRITE || why == SSL_ERROR_WANT_READ ? 0 : -1;
 }
 
-static void on_writable(h2o_socket_t *sock, const char *err)
+void h1_on_writable(h2o_socket_t *sock, const char *err)
 {
     struct h1_conn *conn = sock->data;
     /* An error shows on the read side too, where an early answer may still be waiting. */
@@ -193,7 +193,7 @@ void h1_call_write(struct gate_upstream_call *call)
         }
         if (n == 0) {
             if (!h2o_socket_is_writing(conn->sock))
-                h2o_socket_notify_write(conn->sock, on_writable);
+                h2o_socket_notify_write(conn->sock, h1_on_writable);
             return;
         }
         advance(call, (size_t)n);

@@ -75,6 +75,10 @@ static void proceed_handshake(h2o_socket_t *sock, const char *err)
     struct h1_conn *conn = sock->data;
     struct gate_upstream_call *call = conn->call;
     (void)err; /* a dead socket fails in SSL_do_handshake */
+    if (call == NULL || call->stage != H1_HANDSHAKE) {
+        h1_on_writable(sock, NULL); /* the other direction has completed it already */
+        return;
+    }
     ERR_clear_error();
     int n = SSL_do_handshake(conn->ssl);
     if (n == 1) {

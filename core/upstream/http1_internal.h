@@ -117,6 +117,7 @@ void h1_conn_pool(
     struct h1_conn *conn); /* detached from its call, complete: keep it for the next request */
 bool h1_call_is_written(const struct gate_upstream_call *call);
 void h1_call_write(struct gate_upstream_call *call); /* writes what the socket takes */
+void h1_on_writable(h2o_socket_t *sock, const char *err);
 /* Ends the call: detached, freed, then on_done is called. */
 void h1_call_end(struct gate_upstream_call *call, enum gate_upstream_result result,
                  const char *reason);

@@ -95,7 +95,7 @@ test('a running stream finishes, new connections are refused', async () => {
     }
 });
 
-test('a request that is still being read is answered or refused, not dropped in silence', async () => {
+test('a request that is still being read does not end a stream that runs', async () => {
     const gateway = await start();
     const { client: running, go } = await held(gateway);
     const late = await gateway.raw();

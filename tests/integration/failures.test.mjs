@@ -1,5 +1,5 @@
-// Every way in which an upstream fails, and what the client is told: always in the OpenAI shape, and
-// never a broken answer that looks like a whole one.
+// Every way in which an upstream fails, and what the client is told: always in the OpenAI shape,
+// and never a broken answer that looks like a whole one.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ownStreams } from '../upstream/recordings.mjs';

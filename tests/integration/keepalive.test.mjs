@@ -99,7 +99,7 @@ test('concurrent requests have connections of their own, and leave them to the n
 });
 
 for (const action of ['close-on-next', 'reset-on-next']) {
-    test(`a pooled connection that ends just when a request arrives is replaced (${action})`, async () => {
+    test(`a connection that ends when a request arrives is replaced (${action})`, async () => {
         const opened = await settled();
         for (const stream of [false, true]) {
             mock.push({ body: '{"choices":[]}', after: action });

@@ -13,7 +13,7 @@ const source = join(project, 'tests/plugin_example');
 async function hasCmake() {
     try {
         await sh('cmake', ['--version']);
-        return existsSync(join(dirname(binary), 'cmake_install.cmake'));
+        return true;
     } catch {
         return false;
     }
@@ -21,7 +21,7 @@ async function hasCmake() {
 
 test('a plugin built out of tree answers', async (t) => {
     if (!(await hasCmake())) {
-        t.skip('needs cmake and the build directory of the gateway');
+        t.skip('cmake is not installed');
         return;
     }
     const dir = tempDir('plugin');

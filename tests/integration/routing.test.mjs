@@ -1,46 +1,13 @@
 // Which upstream gets a request, under which model name, and with which bytes.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, test } from 'node:test';
 import { capture } from '../upstream/recordings.mjs';
-import { broken, chatStream, inStream, pages, refusals } from '../upstream/scenarios.mjs';
-import {
-    API_KEY,
-    Mock,
-    UPSTREAM_KEY,
-    assertError,
-    chatRequest,
-    closedPort,
-    startGateway,
-    stopAll,
-    textOf,
-} from './helper.mjs';
+import { chatStream } from '../upstream/scenarios.mjs';
+import { API_KEY, UPSTREAM_KEY, assertError, chatRequest } from './helper.mjs';
+import { QWEN_KEY, startTwoUpstreams } from './two_upstreams.mjs';
 
-const QWEN_KEY = 'sk-qwen-3c9d17ab52';
-let openai, qwen;
-before(async () => {
-    openai = await Mock.start();
-    qwen = await Mock.start();
-});
-after(() => stopAll(openai, qwen));
-
-const providers = () => ({
-    OPENAI_API_KEY: UPSTREAM_KEY,
-    OPENAI_BASE_URL: openai.base,
-    DASHSCOPE_API_KEY: QWEN_KEY,
-    DASHSCOPE_BASE_URL: `${qwen.origin()}/compatible-mode/v1`,
-});
-
-// Runs body(gateway) with a gateway of its own.
-async function using(options, body) {
-    openai.reset();
-    qwen.reset();
-    const gateway = await startGateway({ ...options, env: { ...providers(), ...options.env } });
-    try {
-        await body(gateway);
-    } finally {
-        await gateway.stop();
-    }
-}
+const { openai, qwen, using, stop } = await startTwoUpstreams();
+after(stop);
 
 test('mapped names, instance/model, claims, and the one that takes every name', () =>
     using(
@@ -124,7 +91,8 @@ test("what the upstream gets: its own key, and nothing of the client's", () =>
     }));
 
 const odd =
-    '\n{ "messages" : [ {"role":"user","content":"a \\u00e9 \\/ \u{1f600}"} ] ,\t"temperature":1.0e0,' +
+    '\n{ "messages" : [ {"role":"user","content":"a \\u00e9 \\/ \u{1f600}"} ] ,' +
+    '\t"temperature":1.0e0,' +
     '"model" :  "NAME"  , "x":{"model":"inner"}, "y":[1, 2,{}],"z":0.10 }\n ';
 
 test('an unchanged body arrives byte for byte', () =>
@@ -333,109 +301,6 @@ test('routes by header, size and images', () =>
         },
     ));
 
-test('a list of targets falls to the next when the first cannot be reached', async () => {
-    const port = await closedPort();
-    await using(
-        {
-            conf: { 'routing.lua': 'return function() return { "qwen/a", "openai/b" } end' },
-            env: { DASHSCOPE_BASE_URL: `http://127.0.0.1:${port}/v1` },
-        },
-        async (gateway) => {
-            for (const stream of [false, true]) {
-                openai.push({ body: stream ? chatStream('from b') : '{"choices":[],"who":"b"}' });
-                const answer = await gateway.chat('m', { stream });
-                assert.equal(answer.status, 200, answer.text);
-                assert.equal(openai.last.model, 'b');
-                if (stream) {
-                    assert.equal(textOf(answer.text), 'from b');
-                }
-            }
-        },
-    );
-});
-
-test("a list of targets falls to the next on failures that are not the client's", () =>
-    using(
-        {
-            conf: { 'routing.lua': 'return function() return { "qwen/a", "openai/b" } end' },
-        },
-        async (gateway) => {
-            const failures = {
-                'invalid-token': refusals['invalid-token'],
-                'free-quota': refusals['free-quota'],
-                'rate-limit-empty': refusals['rate-limit-empty'],
-                'server-error': refusals['server-error'],
-                'html-200': pages['html-200'],
-                'captcha-json': pages['captcha-json'],
-                'reset-at-once': broken['reset-at-once'],
-                'close-before-body': broken['close-before-body'],
-                'event-error': inStream['event-error'],
-            };
-            for (const [name, scenario] of Object.entries(failures)) {
-                qwen.otherwise(scenario); // also for the second try on a new connection
-                openai.push({ body: chatStream('second') });
-                const answer = await gateway.chat('m', { stream: true });
-                assert.equal(answer.status, 200, `${name}: ${answer.text}`);
-                assert.equal(answer.text, chatStream('second').toString(), name);
-            }
-            qwen.push(refusals['input-length']);
-            const seen = openai.requests.length;
-            assertError(await gateway.chat('m'), 400);
-            assert.equal(
-                openai.requests.length,
-                seen,
-                'a request that is wrong is not tried elsewhere',
-            );
-        },
-    ));
-
-test('no other target once the answer has begun', () =>
-    using(
-        {
-            conf: { 'routing.lua': 'return function() return { "qwen/a", "openai/b" } end' },
-        },
-        async (gateway) => {
-            qwen.push(broken['reset-in-body']);
-            const answer = await gateway.chat('m', { stream: true });
-            assert.equal(answer.status, 200);
-            assert.match(answer.text, /"error"/);
-            assert.equal(openai.requests.length, 0);
-        },
-    ));
-
-test('the last failure is the one that is told when every target fails', () =>
-    using(
-        {
-            conf: { 'routing.lua': 'return function() return { "qwen/a", "openai/b" } end' },
-        },
-        async (gateway) => {
-            qwen.push(refusals['server-error']);
-            openai.push(refusals['rate-limit']);
-            assertError(await gateway.chat('m'), 429, { message: /Too many requests/ });
-        },
-    ));
-
-test('targets that do not exist are skipped; when none exists it is a 404', () =>
-    using(
-        {
-            conf: {
-                'routing.lua': `return function(req)
-            if req.model == "some" then return { "nowhere", "echo" } end
-            return "nowhere"
-        end`,
-            },
-            env: { OPENAI_API_KEY: undefined, OPENAI_BASE_URL: undefined },
-        },
-        async (gateway) => {
-            const answer = await gateway.chat('some');
-            assert.equal(answer.json.choices[0].message.content, 'Say hello.');
-            assertError(await gateway.chat('none'), 404, {
-                code: 'model_not_found',
-                message: /nowhere/,
-            });
-        },
-    ));
-
 test('a script error: 500 with a code, file:line in the log, and the worker lives on', () =>
     using(
         {
@@ -492,23 +357,6 @@ test('a script error: 500 with a code, file:line in the log, and the worker live
                 assert.equal((await gateway.chat('gpt-x')).status, 200);
             }
             assert.equal(openai.requests.length, 8);
-        },
-    ));
-
-test('clocks of one target', () =>
-    using(
-        {
-            conf: {
-                'routing.lua': `return function()
-            return { { model = "qwen/a", first_token_ms = 200 }, "openai/b" }
-        end`,
-            },
-        },
-        async (gateway) => {
-            qwen.push({ raw: '', end: 'stall' });
-            const answer = await gateway.chat('m');
-            assert.equal(answer.status, 200, answer.text);
-            assert.equal(openai.last.model, 'b');
         },
     ));
 

@@ -33,9 +33,9 @@ before(async () => {
 after(() => stopAll(gateway, patient, mock));
 
 const recorded = recordings('chat-stream');
-// Own streams by the beginning of their names: "cumulative-" repeat text and are repaired; those that
-// report or suffer a failure get an error from the gateway (see failures.test.mjs); every other one
-// arrives as it is.
+// Own streams by the beginning of their names: "cumulative-" repeat text and are repaired; those
+// that report or suffer a failure get an error from the gateway (see failures.test.mjs); every
+// other one arrives as it is.
 const own = ownStreams();
 const failing = /^(error|truncated|empty)/;
 const verbatim = own.filter(({ name }) => !/^cumulative-/.test(name) && !failing.test(name));

@@ -44,11 +44,13 @@ START_TEST(grows_byte_by_byte_without_limit_of_its_own)
 {
     struct gate_buf b;
     gate_buf_init(&b, SIZE_MAX);
+    size_t same = 0;
     for (size_t i = 0; i < 100000; i++)
-        ck_assert(gate_buf_append_byte(&b, (char)(i % 251)));
+        gate_buf_append_byte(&b, (char)(i % 251));
     ck_assert_uint_eq(b.len, 100000);
     for (size_t i = 0; i < b.len; i++)
-        ck_assert_int_eq(b.ptr[i], (char)(i % 251));
+        same += b.ptr[i] == (char)(i % 251);
+    ck_assert_uint_eq(same, 100000);
     /* Doubling: no more than twice of what is needed. */
     ck_assert_uint_le(b.cap, 200000);
     gate_buf_finish(&b);

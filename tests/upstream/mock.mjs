@@ -1,5 +1,5 @@
 // The mock upstream: HTTP/1.1 on plain sockets, so that every byte that the gateway gets, and the
-// moment it gets it, is decided here. Used as a module by the tests; serve.mjs makes a program of it.
+// moment it gets it, is decided here. A module for the tests; serve.mjs makes a program of it.
 //
 // What it answers is a scenario: an object that play() in reply.mjs describes, or a function
 // (request, reply). Scenarios are taken from push() first (once each, in order), then by the
