@@ -19,7 +19,8 @@ RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends \
        ca-certificates libcjson1 libh2o-evloop0.13 liblua5.4-0 libssl3 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --user-group --uid 10001 --home-dir /data --shell /usr/sbin/nologin gate \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /data \
+       --shell /usr/sbin/nologin gate \
     && install -d -o gate -g gate -m 0700 /data
 COPY --from=build /out/usr/local /usr/local
 COPY --chown=gate:gate conf /conf
@@ -27,7 +28,7 @@ COPY --chown=gate:gate conf /conf
 ENV LLM_GATE_LISTEN=0.0.0.0:8080 \
     LLM_GATE_DATA_DIR=/data \
     LLM_GATE_CONF_DIR=/conf
-USER gate
+USER 10001:10001
 WORKDIR /data
 VOLUME ["/data", "/conf"]
 EXPOSE 8080
