@@ -248,7 +248,8 @@ void gate_serve_configure(h2o_globalconf_t *conf, const struct gate_config *conf
      * and idleness, and closes without a word. */
     conf->http1.req_timeout = REQUEST_MS;
     conf->http1.upgrade_to_http2 = 0;
-    /* libh2o would put large bodies into files under /tmp: prompts stay in memory, bounded by max_body. */
+    /* libh2o would put large bodies into files under /tmp: prompts stay in memory, bounded by
+     * max_body. */
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
     h2o_hostconf_t *host =
         h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);

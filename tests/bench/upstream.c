@@ -217,8 +217,7 @@ static size_t format_event(char *p, size_t room, unsigned index)
                  "data: {\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\","
                  "\"created\":1700000000,\"model\":\"bench\",\"t\":%lld,\"choices\":[{\"index\":0,"
                  "\"delta\":{%s\"content\":\"%s\"},\"finish_reason\":null}]}\n\n\r\n",
-                 (long long)now_ns(), index ? "" : "\"role\":\"assistant\",",
-                 words[index % WORDS]);
+                 (long long)now_ns(), index ? "" : "\"role\":\"assistant\",", words[index % WORDS]);
     char size[8];
     snprintf(size, sizeof(size), "%03x\r\n", (unsigned)n - 2);
     memcpy(p, size, 5);
