@@ -2,7 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 enum { READ_AGAIN = -1, READ_FAILED = -2 };
 
@@ -14,7 +14,8 @@ static ssize_t conn_read(struct h1_conn *conn, char *to, size_t size)
     if (conn->ssl == NULL) {
         ssize_t n;
         do
-            n = read(h2o_socket_get_fd(conn->sock), to, size);
+            n = recv(h2o_socket_get_fd(conn->sock), to, size,
+                     0); /* cheaper than read on a socket */
         while (n < 0 && errno == EINTR);
         if (n < 0)
             return errno == EAGAIN ? READ_AGAIN : READ_FAILED;
