@@ -12,8 +12,8 @@ import { LOAD, Missing, PROXY, cpuTicks, root, sleep, stop } from './processes.m
 const usage = `Usage: ./dev bench [--only NAME,...] [--rounds N] [--quick] [--no-gateway] [--json FILE]
 
   --only NAME,...  some of: ${Object.keys(measures).join(', ')}
-  --rounds N       rounds of each measure (5); medians are reported
-  --quick          3 rounds, shorter, to see the tendency
+  --rounds N       rounds of each measure (9); medians are reported
+  --quick          5 rounds, shorter, to see the tendency
   --no-gateway     direct and nginx only: what the machine gives
   --json FILE      write the numbers of all rounds too
 `;
@@ -32,7 +32,7 @@ function readOptions() {
     if (unknown.length) {
         throw new Error(`--only: unknown measure ${unknown.join(', ')}`);
     }
-    const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
+    const rounds = Number(values.rounds ?? (values.quick ? 5 : 9));
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
         throw new Error('--rounds: a number from 1 to 1000 is expected');
     }
@@ -107,7 +107,7 @@ async function run(options) {
         legs.push(await startGateway(upstream));
     }
     const bench = { ...options, upstream, legs, bodies: makeBodies(),
-        times: options.quick ? { warm: 200, measured: 500 } : { warm: 300, measured: 1200 } };
+        times: options.quick ? { warm: 150, measured: 300 } : { warm: 200, measured: 600 } };
     const machine = { cpu: cpus()[0].model, cores: cpus().length, kernel: release(),
         nginx: version('nginx', '-v'), busy_before: busy, gateway: options.withGateway
             ? version(join(root, 'build', 'llm-gate'), '--version') : null };

@@ -4,7 +4,7 @@
 import { hold, load, startGateway, startNginx, spawnGateway, gatewayAnswers } from './legs.mjs';
 import { memory, openFilesLimit, sleep, stop } from './processes.mjs';
 
-const SETTLE = 150; // ms between two runs, for closed connections to be cleared away
+const SETTLE = 100; // ms between two runs, for closed connections to be cleared away
 const CONNECTIONS = 32;
 
 function rotated(list, by) {

@@ -82,8 +82,7 @@ struct conn {
     char out[UPSTREAM_MAX_OUT]; /* what the socket did not take yet */
 };
 
-/* Streams of one plan that wait for their next event. All have the same interval, so the order of
- * insertion is the order of time. */
+/* Streams of one plan that wait for their next event, the soonest first. */
 struct queue {
     struct conn *first, *last;
 };
@@ -97,6 +96,7 @@ struct listener {
 struct upstream {
     int epoll;
     struct queue queues[PLAN_COUNT];
+    uint32_t streams; /* started so far */
     size_t json_len;
     char json[UPSTREAM_JSON + 256];
     char input[UPSTREAM_READ];
@@ -109,16 +109,23 @@ static int64_t now_ns(void)
     return t.tv_sec * 1000 * MS + t.tv_nsec;
 }
 
+/* All streams of a plan have the same interval, so the right place is at the end or close to it. */
 static void queue_push(struct upstream *u, struct conn *c)
 {
     struct queue *q = &u->queues[c->plan - plans];
-    c->next = NULL;
-    c->prev = q->last;
-    if (q->last)
-        q->last->next = c;
+    struct conn *before = q->last;
+    while (before && before->due > c->due)
+        before = before->prev;
+    c->prev = before;
+    c->next = before ? before->next : q->first;
+    if (c->next)
+        c->next->prev = c;
+    else
+        q->last = c;
+    if (before)
+        before->next = c;
     else
         q->first = c;
-    q->last = c;
 }
 
 static void queue_remove(struct upstream *u, struct conn *c)
@@ -226,6 +233,18 @@ static size_t format_event(char *p, size_t room, unsigned index)
 
 static const char stream_end[] = "00e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
 
+/* When the next event is due. The first gap is a part of the interval, another one for each stream
+ * (multiples of the golden ratio spread evenly), and the beat is kept from then on. Streams whose
+ * events were counted from the last sending would fall into step by and by, and how far they have
+ * come decides how many events a proxy finds at once: that would be most of the figure. */
+static int64_t next_due(struct upstream *u, const struct conn *c)
+{
+    int64_t now = now_ns(), interval = c->plan->interval;
+    if (c->sent == 1)
+        return now + ((interval * (u->streams++ * 2654435769u >> 16)) >> 16);
+    return c->due + interval > now ? c->due + interval : now + interval;
+}
+
 /* Sends the next event of a stream and puts it back in its queue, or ends it. */
 static int stream_step(struct upstream *u, struct conn *c)
 {
@@ -244,7 +263,7 @@ static int stream_step(struct upstream *u, struct conn *c)
         n += sizeof(stream_end) - 1;
         c->plan = NULL;
     } else if (!last) {
-        c->due = now_ns() + plan->interval;
+        c->due = next_due(u, c);
         queue_push(u, c);
     }
     return conn_send(u, c, text, n);
