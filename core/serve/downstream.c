@@ -4,7 +4,7 @@
 enum {
     KEEP_BUFFER = 1024,    /* a drained buffer of up to this size is kept for the next event */
     MAX_PENDING = 1 << 30, /* the exchange pauses the upstream long before */
-    MAX_LOG_PATH = 96,
+    CHUNK_HEAD = 18,       /* room for a chunk's size line: 16 digits, CR, LF */
     MAX_ROUTE_HEADERS = GATE_CONFIG_MAX_ROUTE_HEADERS,
 };
 
@@ -136,6 +136,28 @@ static void start(struct serve_request *r, int status, struct gate_str type,
     h2o_start_response(req, &r->gen);
 }
 
+/* libh2o's own chunked encoder prints a size and sends three pieces for each event. Here the size
+ * line goes into room kept in front of the data, so that a chunk is one piece. Returns what to
+ * send. */
+static h2o_iovec_t frame_chunk(struct gate_buf *b, bool last)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (b->len == 0) {
+        if (last)
+            gate_buf_append(b, GATE_STR("0\r\n\r\n"));
+        return h2o_iovec_init(b->ptr, b->len);
+    }
+    size_t size = b->len - CHUNK_HEAD, at = CHUNK_HEAD;
+    gate_buf_append(b, last ? GATE_STR("\r\n0\r\n\r\n") : GATE_STR("\r\n"));
+    b->ptr[--at] = '\n';
+    b->ptr[--at] = '\r';
+    do {
+        b->ptr[--at] = hex[size & 15];
+        size >>= 4;
+    } while (size > 0);
+    return h2o_iovec_init(b->ptr + at, b->len - at);
+}
+
 /* Hands what is pending to libh2o. Never called while a send is in flight. */
 static void push(struct serve_request *r)
 {
@@ -143,7 +165,8 @@ static void push(struct serve_request *r)
     r->sending = r->pending;
     r->pending = out;
     r->pending.len = 0;
-    h2o_iovec_t v = h2o_iovec_init(r->sending.ptr, r->sending.len);
+    h2o_iovec_t v = r->chunked ? frame_chunk(&r->sending, r->ended && r->complete)
+                               : h2o_iovec_init(r->sending.ptr, r->sending.len);
     size_t count = v.len > 0 ? 1 : 0;
     if (r->ended) {
         unwatch(r);
@@ -191,12 +214,22 @@ static void client_head(void *client, const struct gate_client_head *head)
         headers[count++] = (struct gate_header){GATE_STR("cache-control"), GATE_STR("no-cache")};
         headers[count++] = (struct gate_header){GATE_STR("x-accel-buffering"), GATE_STR("no")};
     }
+    if (head->content_length < 0 && r->req->version == 0x101) {
+        /* With the header set, libh2o leaves the framing to us. */
+        add_static_header(r, H2O_TOKEN_TRANSFER_ENCODING, "chunked");
+        r->chunked = true;
+    } else if (head->content_length < 0) {
+        r->req->http1_is_persistent = 0; /* HTTP/1.0: the body ends with the connection */
+    }
     start(r, head->status, head->content_type, headers, count, head->content_length);
 }
 
 static void client_write(void *client, struct gate_str bytes)
 {
     struct serve_request *r = client;
+    if (r->chunked && r->pending.len == 0 && bytes.len > 0 &&
+        gate_buf_reserve(&r->pending, CHUNK_HEAD + bytes.len + CHUNK_HEAD) != NULL)
+        r->pending.len = CHUNK_HEAD;
     gate_buf_append(&r->pending, bytes);
 }
 

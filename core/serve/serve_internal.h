@@ -64,6 +64,7 @@ struct serve_request {
     struct gate_str id;       /* request id, in the pool */
     struct gate_str log_path; /* path without query and keys, in the pool */
     bool started, in_flight, ended, complete;
+    bool chunked;   /* the body is framed here, one chunk for each send */
     bool watching;  /* the socket tells when the client leaves */
     bool unwatched; /* it cannot: the sweep looks instead */
 };
