@@ -378,6 +378,10 @@ void openai_failure_verdict(const struct openai_failure *f, enum gate_verdict_ki
     else if (f->html)
         snprintf(out->message, sizeof out->message, "HTTP %d with a web page instead of an answer",
                  f->status);
+    else if (f->status >= 200 && f->status < 300)
+        snprintf(out->message, sizeof out->message,
+                 "HTTP %d without an answer in it; does the base URL lead to a chat API?",
+                 f->status);
     else
         snprintf(out->message, sizeof out->message, "HTTP %d", f->status);
 }

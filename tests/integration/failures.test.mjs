@@ -229,3 +229,9 @@ test('a stream that moves is not cut by the idle clock', async () => {
     const answer = await quick.chat('m', { stream: true });
     assert.deepEqual(answer.body, body);
 });
+
+test('a 200 that is JSON but no answer: 502 that says what to check', async () => {
+    const body = Buffer.from('{"status":"running"}');
+    mock.push({ status: 200, headers: [['Content-Type', 'application/json']], body });
+    assertError(await gateway.chat('m'), 502, { message: /without an answer.*base URL/ });
+});
