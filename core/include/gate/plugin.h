@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define GATE_ABI_MAJOR 1
-#define GATE_ABI_MINOR 0
+#define GATE_ABI_MINOR 1
 
 #define GATE_EXPORT __attribute__((visibility("default")))
 
@@ -323,6 +323,9 @@ struct gate_answer {
         body; /* first bytes of the body, at most 16 KiB, or the data of the event `in_stream` */
     bool in_stream;         /* body is an event inside a 200 stream */
     struct gate_str reason; /* text of a transport failure */
+    /* Since 1.1. What account_attach returned for the account that was asked; NULL: none (a login
+     * that has not brought a credential yet). */
+    void *account;
 };
 
 enum gate_verdict_kind {
@@ -396,28 +399,39 @@ struct gate_provider_ops {
                                const struct gate_answer_sink *sink, struct gate_error *err);
 
     /* Pairs for what a provider asks of its service beside chat: the gateway does the I/O between
-     * the two, on its control transport. Request functions describe a request with the builder;
-     * parse functions read the answer. NULL: the service has no such thing. Control thread.
-     * `secret` writers receive the credential's new JSON. */
+     * the two. Request functions describe a request with the builder: POST when they set a body by
+     * `replace` on an empty body (off 0, len 0), else GET; a body goes out with the content-type
+     * that they set by `header`, or application/json. Parse functions read the answer: the whole
+     * body, at most 1 MiB. NULL: the service has no such thing. Control thread, but for search,
+     * which runs on a worker. A `secret` writer receives the credential's new text, which only this
+     * plugin understands; the gateway encrypts it, stores it and lends it to account_attach. */
+
+    /* Starts a device login (RFC 8628 with PKCE). verifier: 43 characters, base64url of 32 random
+     * bytes, made by the gateway. */
     enum gate_status (*login_begin_request)(void *instance, struct gate_str verifier,
                                             const struct gate_request_builder *out,
                                             struct gate_error *err);
+    /* Writes the flow as a JSON object: device_code, user_code, verification_uri,
+     * verification_uri_complete (may be absent), expires_in and interval (seconds, numbers). */
     enum gate_status (*login_begin_parse)(void *instance, const struct gate_answer *answer,
                                           const struct gate_writer *flow, struct gate_error *err);
     enum gate_status (*login_poll_request)(void *instance, struct gate_str flow,
                                            struct gate_str verifier,
                                            const struct gate_request_builder *out,
                                            struct gate_error *err);
-    /* GATE_OK: signed in; GATE_ELIMIT: poll on (*interval_ms may grow); others: the flow is over.
-     */
+    /* GATE_OK: signed in, the secret is written; GATE_ELIMIT: poll on after *interval_ms (in: what
+     * it was; may grow); GATE_EIO, GATE_EPARSE: nothing was learnt (a network failure, a firewall
+     * page), poll on; GATE_EDENIED: the person said no; GATE_ETIMEOUT: the code expired; others:
+     * the flow is over. */
     enum gate_status (*login_poll_parse)(void *instance, const struct gate_answer *answer,
                                          uint64_t *interval_ms, const struct gate_writer *secret,
                                          struct gate_error *err);
     enum gate_status (*refresh_request)(void *instance, const struct gate_credential *credential,
                                         const struct gate_request_builder *out,
                                         struct gate_error *err);
-    /* GATE_EDENIED: the refresh token is dead, a person must sign in; GATE_EIO, GATE_EPARSE: try
-     * again later. */
+    /* Writes the whole new secret: what the answer does not name is kept from `old`.
+     * GATE_EDENIED: the refresh token is dead, a person must sign in; GATE_EIO, GATE_EPARSE: try
+     * again later. *expires_at_ms: Unix, when the new access token ends; 0: not known. */
     enum gate_status (*refresh_parse)(void *instance, const struct gate_credential *old,
                                       const struct gate_answer *answer,
                                       const struct gate_writer *secret, uint64_t *expires_at_ms,
@@ -428,13 +442,25 @@ struct gate_provider_ops {
     enum gate_status (*models_parse)(void *instance, const struct gate_answer *answer,
                                      void (*cb)(void *ctx, struct gate_str model), void *ctx,
                                      struct gate_error *err);
+    /* Worker. page from 1, rows from 1 to 100. GATE_ENOTFOUND: this account cannot search. */
     enum gate_status (*search_request)(void *instance, void *account, struct gate_str query,
                                        uint32_t page, uint32_t rows,
                                        const struct gate_request_builder *out,
                                        struct gate_error *err);
-    /* Writes the results as the JSON array of the gateway's own web search answer. */
+    /* Worker. Writes the results as a JSON array of {title, url, content, score, publishedDate};
+     * score is a number or null, the others strings. Errors as classify would judge them: the
+     * gateway calls classify first, and this only for an answer that it finds good. */
     enum gate_status (*search_parse)(void *instance, const struct gate_answer *answer,
                                      const struct gate_writer *results, struct gate_error *err);
+
+    /* Since 1.1. */
+
+    /* Control thread. When the access token of an OAuth credential ends, as its text says: Unix ms;
+     * 0: not known, or never. NULL: never. */
+    uint64_t (*credential_expires)(void *instance, const struct gate_credential *credential);
+    /* Any thread: does this account serve the model, of those that the instance claims? NULL: every
+     * account serves all of them. Pure. */
+    bool (*account_serves)(void *instance, void *account, struct gate_str model);
 };
 
 /* ---------------------------------------------------------------- stream events */
@@ -464,10 +490,18 @@ struct gate_api_error {
 enum gate_event_flags {
     GATE_EVENT_CONTENT =
         1 << 0, /* carries text, reasoning, a tool call or a finish: the answer has begun */
-    GATE_EVENT_TERMINAL = 1 << 1, /* the stream is complete after it: [DONE], message_stop */
-    GATE_EVENT_FINISH = 1 << 2,   /* carries a finish reason */
-    GATE_EVENT_USAGE = 1 << 3,    /* carries token counts */
-    GATE_EVENT_ERROR = 1 << 4,    /* reports a failure inside the stream */
+    GATE_EVENT_TERMINAL = 1 << 1,   /* the stream is complete after it: [DONE], message_stop */
+    GATE_EVENT_FINISH = 1 << 2,     /* carries a finish reason */
+    GATE_EVENT_USAGE = 1 << 3,      /* carries token counts */
+    GATE_EVENT_ERROR = 1 << 4,      /* reports a failure inside the stream */
+    GATE_EVENT_USAGE_ONLY = 1 << 5, /* carries token counts and nothing else: may be kept back */
+};
+
+/* Tokens of one answer as the upstream counted them. */
+struct gate_usage {
+    uint64_t prompt; /* cached ones included */
+    uint64_t completion;
+    uint64_t cached; /* prompt tokens that came from the upstream's cache */
 };
 
 /* A dialect is the shape of an API, independent of host. The canonical form, through which two
@@ -504,6 +538,22 @@ struct gate_dialect_ops {
     enum gate_status (*render_event)(void *state, struct gate_str canonical,
                                      const struct gate_writer *events, struct gate_error *err);
     void (*stream_close)(void *state);
+
+    /* Since 1.1: what an answer cost. NULL: token counts are estimated from sizes. */
+
+    /* Worker. Splices into a stream request what makes the upstream report token counts. Called
+     * for streams only, after the provider built its request; body and facts are the client's.
+     * Returns true when the client itself did not ask: the event that only reports usage is then
+     * kept from it. */
+    bool (*ask_usage)(struct gate_str body, const struct gate_request_facts *facts,
+                      const struct gate_request_builder *out);
+    /* Worker. Reads token counts from a whole JSON answer or from the data of an event that
+     * inspect_event marked with GATE_EVENT_USAGE. False: there are none. */
+    bool (*read_usage)(struct gate_str json, struct gate_usage *out);
+    /* Worker. Bytes of text (content, reasoning, arguments of tool calls) in an event marked with
+     * GATE_EVENT_CONTENT, or in a whole JSON answer; escapes may count as written. Used to estimate
+     * where no usage comes, so it must be cheap rather than exact. */
+    size_t (*text_bytes)(struct gate_str json);
 };
 
 /* ---------------------------------------------------------------- filter */
@@ -625,6 +675,16 @@ enum gate_limit_name {
     GATE_LIMIT_TPM,
     GATE_LIMIT_TPD,
     GATE_LIMIT_CONCURRENCY,
+    GATE_LIMIT_UPSTREAM, /* the upstream itself said that nothing is left */
+};
+
+/* What an account has used, for strategies, the console and alerts. */
+struct gate_quota_numbers {
+    uint64_t requests_minute, requests_day; /* taken in the window at hand */
+    uint64_t tokens_minute, tokens_day;     /* settled and reserved */
+    uint32_t in_flight;
+    uint64_t day_resets_at_ms; /* Unix: when the daily counters start anew */
+    uint64_t blocked_until_ms; /* Unix: the upstream said so; 0: it did not */
 };
 
 /* What was taken by a reservation; the gateway keeps it and hands it back to settle. */
@@ -637,8 +697,10 @@ struct gate_reservation {
 enum gate_outcome {
     GATE_OUTCOME_ANSWERED = 0, /* counts in full */
     GATE_OUTCOME_CANCELLED,    /* the client left after the request was sent: counts as sent */
-    GATE_OUTCOME_REFUSED,      /* the upstream refused without working: the request is given back */
-    GATE_OUTCOME_NOT_SENT,     /* never left the gateway: everything is given back */
+    GATE_OUTCOME_REFUSED,  /* the upstream refused without working: the tokens are given back and
+                              the request of the day, but not that of the minute, as upstreams
+                              count what they refuse */
+    GATE_OUTCOME_NOT_SENT, /* never left the gateway: everything is given back */
 };
 
 struct gate_quota_ops {
@@ -672,6 +734,11 @@ struct gate_quota_ops {
     void (*save)(void *instance, const void *state, const struct gate_writer *out);
     enum gate_status (*load)(void *instance, void *state, struct gate_str bytes, uint64_t now_ms,
                              struct gate_error *err);
+    /* Any thread. Cheap: a worker may call it for every candidate of a request. */
+    void (*numbers)(void *instance, const void *state, enum gate_usage_kind kind, uint64_t now_ms,
+                    struct gate_quota_numbers *out);
+    /* Any thread. When the day that now_ms is in ends in the configured zone, Unix ms. */
+    uint64_t (*day_end)(void *instance, uint64_t now_ms);
 };
 
 #ifdef __cplusplus
