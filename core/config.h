@@ -6,6 +6,7 @@
 #ifndef GATE_CONFIG_H
 #define GATE_CONFIG_H
 
+#include "base/limits.h"
 #include "base/log.h"
 #include "script/script.h"
 
@@ -35,22 +36,67 @@ struct gate_config_option {
     size_t list_len;
 };
 
+/* Where an account of the configuration has its secret from. */
+enum gate_config_source {
+    GATE_SOURCE_ENVIRONMENT = 1, /* a variable: key_env, or a well-known one */
+    GATE_SOURCE_FILE,            /* key_file */
+    GATE_SOURCE_SEED, /* an OAuth login (QWEN_CREDS_JSON, qwen_creds_*.json): taken into storage
+                         once, where it is refreshed from then on */
+};
+
+/* One account that the configuration names. */
+struct gate_config_account {
+    char *id;      /* "<instance>/<n>" or "<instance>/<alias>"; unique */
+    char *alias;   /* as shown; defaults to what follows the slash of the id */
+    char *key_env; /* NULL unless the source is the environment */
+    char *file;    /* NULL unless the source is a file, or the seed came from one */
+    enum gate_config_source source;
+    enum gate_credential_kind kind;
+    char *secret; /* never printed */
+    size_t secret_len;
+    char **tags;
+    size_t tag_count;
+    uint32_t weight; /* default 1 */
+    struct gate_limits_rule limits;
+};
+
 /* One provider instance. */
 struct gate_config_instance {
-    char *name;    /* [a-z0-9][a-z0-9_-]*; unique */
-    char *plugin;  /* name of the provider plugin */
-    char *key_env; /* variable that holds the API key or the OAuth JSON; NULL: the provider needs
-                      none */
-    enum gate_credential_kind credential_kind;
-    char *secret; /* from key_env; never printed */
-    size_t secret_len;
+    char *name;   /* [a-z0-9][a-z0-9_-]*; unique */
+    char *plugin; /* name of the provider plugin */
+    struct gate_config_account *accounts;
+    size_t account_count;   /* 0: accounts come from storage, or the provider needs none */
+    bool implicit;          /* always there, so that accounts can be added to it: left out without a
+                               word when its plugin is not loaded */
     char *dedup;            /* "off", "auto", "exact"; default auto */
     uint32_t dedup_hold_ms; /* default 150 */
+    bool ask_usage; /* ask streams for token counts (stream_options.include_usage); default true */
     struct gate_clocks clocks;
     struct gate_config_option *options;
     size_t option_count;
-    bool from_environment; /* made because DASHSCOPE_API_KEY, OPENAI_API_KEY or QWEN_CREDS_JSON is
-                              set */
+    bool from_environment; /* made because of a well-known variable */
+};
+
+/* A plugin of which the gateway uses one (storage, quota), with its options. */
+struct gate_config_plugin {
+    char *plugin;
+    struct gate_config_option *options;
+    size_t option_count;
+};
+
+enum gate_webhook_type {
+    GATE_WEBHOOK_GENERIC = 0, /* the alert as JSON */
+    GATE_WEBHOOK_DINGTALK,
+    GATE_WEBHOOK_FEISHU,
+    GATE_WEBHOOK_SLACK,
+};
+
+struct gate_config_alerts {
+    bool enabled;               /* ALERT_ENABLED; default true: alerts are at least logged */
+    uint32_t threshold_percent; /* ALERT_QUOTA_THRESHOLD_PERCENT; default 80 */
+    char *webhook_url;          /* ALERT_WEBHOOK_URL; may carry a token: never logged. NULL: none */
+    enum gate_webhook_type webhook_type; /* ALERT_WEBHOOK_TYPE */
+    char *webhook_secret; /* ALERT_WEBHOOK_SECRET: DingTalk's and Feishu's signing secret; NULL */
 };
 
 struct gate_config {
@@ -75,6 +121,21 @@ struct gate_config {
     struct gate_clocks clocks;
     char **route_headers; /* lower case */
     size_t route_header_count;
+    char *admin_key; /* ADMIN_KEY; NULL: API_KEY is the admin's key too. Never logged */
+    char *secret;    /* LLM_GATE_SECRET: what credentials are encrypted with; NULL: a key file */
+    struct gate_config_plugin storage; /* default rocksdb */
+    struct gate_config_plugin quota;   /* default window */
+    uint32_t counter_flush_ms; /* LLM_GATE_COUNTER_FLUSH_MS: counts of this long may be lost when
+                                  the process is killed, 0 to 1,000; 0: each request is on record
+                                  before it is sent; default 500 */
+    struct gate_limits_rule limits; /* CHAT_DAILY_LIMIT, CHAT_RPM_LIMIT, SEARCH_DAILY_LIMIT,
+                                       SEARCH_RPM_LIMIT, where set: of every account */
+    struct gate_config_alerts alerts;
+    bool audit_success_log; /* AUDIT_SUCCESS_LOG; default true: log lines of good requests */
+    uint32_t
+        audit_retention_days; /* minute aggregates are kept this long; default 30, 1 to 3,650 */
+    uint32_t max_attempts;    /* of one request over all accounts and targets; default 32 */
+    uint32_t failover_ms;     /* no new attempt after this much of a request; default 300,000 */
     struct gate_mapping *mappings; /* MODEL_MAPPINGS */
     size_t mapping_count;
     struct gate_config_instance *instances;
