@@ -1,168 +1,6 @@
 #include "inspect.h"
 
-/* The unread part of the event's data. A reader that meets something unexpected moves p to end,
- * which ends every loop; what was found until then stays. */
-struct cursor {
-    const char *p;
-    const char *end;
-};
-
-/* A JSON value: what it looks like, and its bytes. */
-struct value {
-    const char *ptr;
-    size_t len;
-};
-
-static void skip_space(struct cursor *c)
-{
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t'))
-        c->p++;
-}
-
-static void give_up(struct cursor *c)
-{
-    c->p = c->end;
-}
-
-/* c stands on the opening quote; afterwards behind the closing one. */
-static void skip_string(struct cursor *c)
-{
-    const char *q = c->p + 1;
-
-    while (q < c->end && (q = memchr(q, '"', (size_t)(c->end - q))) != NULL) {
-        const char *b = q;
-
-        /* A quote is escaped when an odd number of backslashes stands before it. */
-        while (b[-1] == '\\' && b - 1 > c->p)
-            b--;
-        q++;
-        if (((q - 1 - b) & 1) == 0) {
-            c->p = q;
-            return;
-        }
-    }
-    give_up(c);
-}
-
-/* c stands on '{' or '['; afterwards behind its partner. Braces and brackets are not told apart:
- * the flags are hints about an event that the client will parse itself. */
-static void skip_nested(struct cursor *c)
-{
-    size_t depth = 0;
-
-    while (c->p < c->end) {
-        switch (*c->p) {
-        case '"':
-            skip_string(c);
-            continue;
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            if (--depth == 0) {
-                c->p++;
-                return;
-            }
-            break;
-        default:
-            break;
-        }
-        c->p++;
-    }
-}
-
-static bool ends_scalar(char c)
-{
-    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* Reads one value. Where none is, gives up, so that every loop over values ends. */
-static struct value read_value(struct cursor *c)
-{
-    const char *start;
-
-    skip_space(c);
-    start = c->p;
-    if (c->p == c->end)
-        return (struct value){start, 0};
-    if (*c->p == '"') {
-        skip_string(c);
-    } else if (*c->p == '{' || *c->p == '[') {
-        skip_nested(c);
-    } else {
-        while (c->p < c->end && !ends_scalar(*c->p))
-            c->p++;
-        if (c->p == start) {
-            give_up(c);
-            return (struct value){start, 0};
-        }
-    }
-    return (struct value){start, (size_t)(c->p - start)};
-}
-
-/* Enters the object or array that c stands on. */
-static bool enter(struct cursor *c, char open)
-{
-    skip_space(c);
-    if (c->p == c->end || *c->p != open)
-        return false;
-    c->p++;
-    return true;
-}
-
-/* Moves to the next member of the object that c is in; c then stands before its value. False: the
- * object is over and c stands behind it. */
-static bool next_member(struct cursor *c, struct value *key)
-{
-    skip_space(c);
-    if (c->p < c->end && *c->p == ',') {
-        c->p++;
-        skip_space(c);
-    }
-    if (c->p == c->end || *c->p != '"') {
-        if (c->p < c->end && *c->p == '}')
-            c->p++;
-        else
-            give_up(c);
-        return false;
-    }
-    key->ptr = c->p + 1;
-    skip_string(c);
-    key->len = (size_t)(c->p - key->ptr) - (c->p > key->ptr ? 1 : 0);
-    skip_space(c);
-    if (c->p == c->end || *c->p != ':') {
-        give_up(c);
-        return false;
-    }
-    c->p++;
-    return true;
-}
-
-/* Moves to the next element of the array that c is in. False: the array is over. */
-static bool next_element(struct cursor *c)
-{
-    skip_space(c);
-    if (c->p < c->end && *c->p == ',') {
-        c->p++;
-        skip_space(c);
-    }
-    if (c->p == c->end)
-        return false;
-    if (*c->p == ']') {
-        c->p++;
-        return false;
-    }
-    return true;
-}
-
-static bool is(struct value v, const char *text, size_t len)
-{
-    return v.len == len && memcmp(v.ptr, text, len) == 0;
-}
-
-#define IS(v, literal) is((v), (literal), sizeof(literal) - 1)
+#include "cursor.h"
 
 /* Neither null, false, 0, nor an empty string, array or object. */
 static bool says_something(struct value v)
@@ -175,7 +13,7 @@ static bool says_something(struct value v)
         return v.len > 2;
     if (*v.ptr != '{' && *v.ptr != '[')
         return true;
-    inside = (struct cursor){v.ptr + 1, v.ptr + v.len};
+    inside = (struct cursor){v.ptr + 1, v.ptr + v.len, false};
     skip_space(&inside);
     return inside.p + 1 < inside.end;
 }
@@ -228,23 +66,26 @@ static unsigned inspect_choice(struct cursor *c)
     return flags;
 }
 
-static unsigned inspect_choices(struct cursor *c)
+/* *any becomes true when there is something in the list, or it is no list. */
+static unsigned inspect_choices(struct cursor *c, bool *any)
 {
     unsigned flags = 0;
 
     if (!enter(c, '[')) {
-        read_value(c);
+        *any |= says_something(read_value(c));
         return 0;
     }
-    while (next_element(c))
+    while (next_element(c)) {
+        *any = true;
         flags |= inspect_choice(c);
+    }
     return flags;
 }
 
 static unsigned inspect_object(struct cursor *c)
 {
     unsigned flags = 0;
-    bool choices = false, code = false, message = false, object_error = false;
+    bool choices = false, any = false, code = false, message = false, object_error = false;
     struct value key;
 
     while (next_member(c, &key)) {
@@ -252,12 +93,12 @@ static unsigned inspect_object(struct cursor *c)
 
         if (IS(key, "choices")) {
             choices = true;
-            flags |= inspect_choices(c);
+            flags |= inspect_choices(c, &any);
             continue;
         }
         v = read_value(c);
         if (IS(key, "usage") && says_something(v))
-            flags |= GATE_EVENT_USAGE;
+            flags |= GATE_EVENT_USAGE | (*v.ptr == '{' ? GATE_EVENT_USAGE_ONLY : 0u);
         else if (IS(key, "error") && says_something(v))
             flags |= GATE_EVENT_ERROR;
         else if (IS(key, "code"))
@@ -267,6 +108,9 @@ static unsigned inspect_object(struct cursor *c)
         else if (IS(key, "object"))
             object_error = IS(v, "\"error\"");
     }
+    /* What is not whole may carry more. */
+    if (any || c->broken)
+        flags &= ~(unsigned)GATE_EVENT_USAGE_ONLY;
     /* Some services report a failure as a bare {"code", "message"} or {"object": "error"}. */
     if (!choices && message && (code || object_error))
         flags |= GATE_EVENT_ERROR;
@@ -278,7 +122,7 @@ unsigned openai_chat_inspect(const struct gate_event *event)
     unsigned flags = 0;
 
     if (event->has_data && event->data.len > 0) {
-        struct cursor c = {event->data.ptr, event->data.ptr + event->data.len};
+        struct cursor c = cursor_of(event->data);
 
         skip_space(&c);
         if (c.p < c.end && *c.p == '{') {
@@ -292,6 +136,6 @@ unsigned openai_chat_inspect(const struct gate_event *event)
         flags |= GATE_EVENT_ERROR;
     /* The text of a failure stands where an answer would: it must not count as one. */
     if (flags & GATE_EVENT_ERROR)
-        flags &= ~(unsigned)(GATE_EVENT_CONTENT | GATE_EVENT_FINISH);
+        flags &= ~(unsigned)(GATE_EVENT_CONTENT | GATE_EVENT_FINISH | GATE_EVENT_USAGE_ONLY);
     return flags;
 }

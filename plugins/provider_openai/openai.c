@@ -4,6 +4,7 @@
  * only the model's name is replaced when it is mapped.
  */
 #include "failure.h"
+#include "models.h"
 #include "wire.h"
 
 #include <stdlib.h>
@@ -229,6 +230,23 @@ static void classify(void *instance, const struct gate_answer *answer, struct ga
     openai_failure_judge(&failure, out);
 }
 
+static enum gate_status models_request(void *instance, void *account,
+                                       const struct gate_request_builder *out,
+                                       struct gate_error *err)
+{
+    (void)err;
+    openai_models_describe(((struct instance *)instance)->endpoint, account, out);
+    return GATE_OK;
+}
+
+static enum gate_status models_parse(void *instance, const struct gate_answer *answer,
+                                     void (*cb)(void *ctx, struct gate_str model), void *ctx,
+                                     struct gate_error *err)
+{
+    (void)instance;
+    return openai_models_parse(host, answer, cb, ctx, err);
+}
+
 static const struct gate_provider_ops ops = {
     .size = sizeof ops,
     .dialect = "openai_chat",
@@ -240,6 +258,8 @@ static const struct gate_provider_ops ops = {
     .each_model = each_model,
     .build_request = build_request,
     .classify = classify,
+    .models_request = models_request,
+    .models_parse = models_parse,
 };
 
 GATE_EXPORT const struct gate_plugin gate_plugin = {

@@ -1,0 +1,187 @@
+/*
+ * cursor: reads JSON from left to right, where it lies, without checking more than it must. Used by
+ * inspect.c and usage.c for every event of every stream; inline, because a call for each member
+ * would cost more than what it does. Pure functions over bytes that the caller lent, any thread.
+ */
+#ifndef OPENAI_CHAT_CURSOR_H
+#define OPENAI_CHAT_CURSOR_H
+
+#include <gate/plugin.h>
+
+/* The unread part of the bytes. A reader that meets something unexpected moves p to end, which ends
+ * every loop; what was found until then stays. */
+struct cursor {
+    const char *p;
+    const char *end;
+    bool broken; /* it did: the bytes are no JSON, or not all of it */
+};
+
+/* A JSON value: what it looks like, and its bytes. */
+struct value {
+    const char *ptr;
+    size_t len;
+};
+
+static inline struct cursor cursor_of(struct gate_str s)
+{
+    return (struct cursor){s.ptr, s.ptr + s.len, false};
+}
+
+static inline void skip_space(struct cursor *c)
+{
+    while (c->p < c->end && (*c->p == ' ' || *c->p == '\n' || *c->p == '\r' || *c->p == '\t'))
+        c->p++;
+}
+
+static inline void give_up(struct cursor *c)
+{
+    c->p = c->end;
+    c->broken = true;
+}
+
+/* c stands on the opening quote; afterwards behind the closing one. */
+static inline void skip_string(struct cursor *c)
+{
+    const char *q = c->p + 1;
+
+    while (q < c->end && (q = memchr(q, '"', (size_t)(c->end - q))) != NULL) {
+        const char *b = q;
+
+        /* A quote is escaped when an odd number of backslashes stands before it. */
+        while (b[-1] == '\\' && b - 1 > c->p)
+            b--;
+        q++;
+        if (((q - 1 - b) & 1) == 0) {
+            c->p = q;
+            return;
+        }
+    }
+    give_up(c);
+}
+
+/* c stands on '{' or '['; afterwards behind its partner. Braces and brackets are not told apart:
+ * the flags are hints about an event that the client will parse itself. */
+static inline void skip_nested(struct cursor *c)
+{
+    size_t depth = 0;
+
+    while (c->p < c->end) {
+        switch (*c->p) {
+        case '"':
+            skip_string(c);
+            continue;
+        case '{':
+        case '[':
+            depth++;
+            break;
+        case '}':
+        case ']':
+            if (--depth == 0) {
+                c->p++;
+                return;
+            }
+            break;
+        default:
+            break;
+        }
+        c->p++;
+    }
+    give_up(c);
+}
+
+static inline bool ends_scalar(char c)
+{
+    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Reads one value. Where none is, gives up, so that every loop over values ends. */
+static inline struct value read_value(struct cursor *c)
+{
+    const char *start;
+
+    skip_space(c);
+    start = c->p;
+    if (c->p == c->end) {
+        give_up(c);
+        return (struct value){start, 0};
+    }
+    if (*c->p == '"') {
+        skip_string(c);
+    } else if (*c->p == '{' || *c->p == '[') {
+        skip_nested(c);
+    } else {
+        while (c->p < c->end && !ends_scalar(*c->p))
+            c->p++;
+        if (c->p == start) {
+            give_up(c);
+            return (struct value){start, 0};
+        }
+    }
+    return (struct value){start, (size_t)(c->p - start)};
+}
+
+/* Enters the object or array that c stands on. */
+static inline bool enter(struct cursor *c, char open)
+{
+    skip_space(c);
+    if (c->p == c->end || *c->p != open)
+        return false;
+    c->p++;
+    return true;
+}
+
+/* Moves to the next member of the object that c is in; c then stands before its value. False: the
+ * object is over and c stands behind it. */
+static inline bool next_member(struct cursor *c, struct value *key)
+{
+    skip_space(c);
+    if (c->p < c->end && *c->p == ',') {
+        c->p++;
+        skip_space(c);
+    }
+    if (c->p == c->end || *c->p != '"') {
+        if (c->p < c->end && *c->p == '}')
+            c->p++;
+        else
+            give_up(c);
+        return false;
+    }
+    key->ptr = c->p + 1;
+    skip_string(c);
+    key->len = (size_t)(c->p - key->ptr) - (c->p > key->ptr ? 1 : 0);
+    skip_space(c);
+    if (c->p == c->end || *c->p != ':') {
+        give_up(c);
+        return false;
+    }
+    c->p++;
+    return true;
+}
+
+/* Moves to the next element of the array that c is in. False: the array is over. */
+static inline bool next_element(struct cursor *c)
+{
+    skip_space(c);
+    if (c->p < c->end && *c->p == ',') {
+        c->p++;
+        skip_space(c);
+    }
+    if (c->p == c->end) {
+        give_up(c);
+        return false;
+    }
+    if (*c->p == ']') {
+        c->p++;
+        return false;
+    }
+    return true;
+}
+
+static inline bool is(struct value v, const char *text, size_t len)
+{
+    return v.len == len && memcmp(v.ptr, text, len) == 0;
+}
+
+#define IS(v, literal) is((v), (literal), sizeof(literal) - 1)
+
+#endif
