@@ -9,10 +9,62 @@ enum { LOG_COST = 1000 }; /* steps of one gate.log: it may make a system call */
 
 static const char REQUEST_KEY; /* registry key of the request object */
 
+/* ---------------------------------------------------------------- read-only objects */
+
+void gate_api_push_str(lua_State *L, struct gate_str s)
+{
+    lua_pushlstring(L, s.len > 0 ? s.ptr : "", s.len);
+}
+
+void gate_api_push_fields(lua_State *L, const char *const *names, int count)
+{
+    lua_createtable(L, 0, count);
+    for (int i = 0; i < count; i++) {
+        lua_pushinteger(L, i);
+        lua_setfield(L, -2, names[i]);
+    }
+}
+
+int gate_api_field(lua_State *L, int upvalue, const char *owner)
+{
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(upvalue)) == LUA_TNIL)
+        luaL_error(L, "%s has no field '%s'", owner,
+                   lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2));
+    return (int)lua_tointeger(L, -1);
+}
+
+static int refuse_write(lua_State *L)
+{
+    return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1)));
+}
+
+void gate_api_make_metatable(lua_State *L, const char *name)
+{
+    lua_createtable(L, 0, 5);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
+    lua_pushstring(L, name);
+    lua_pushcclosure(L, refuse_write, 1);
+    lua_setfield(L, -2, "__newindex");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+}
+
+void gate_api_make_object(lua_State *L, const char *name)
+{
+    gate_api_make_metatable(L, name);
+    lua_newuserdatauv(L, 0, 0);
+    lua_insert(L, -2);
+    lua_setmetatable(L, -2);
+}
+
 /* ---------------------------------------------------------------- request */
 
 enum field {
-    FIELD_MODEL = 1,
+    FIELD_MODEL,
     FIELD_STREAM,
     FIELD_MESSAGES,
     FIELD_TOOLS,
@@ -23,43 +75,29 @@ enum field {
     FIELD_KEY,
     FIELD_PATH,
     FIELD_HEADERS,
+    FIELDS,
 };
 
-static const struct {
-    const char *name;
-    enum field field;
-} FIELDS[] = {
-    {"model", FIELD_MODEL},
-    {"stream", FIELD_STREAM},
-    {"messages", FIELD_MESSAGES},
-    {"tools", FIELD_TOOLS},
-    {"has_tools", FIELD_HAS_TOOLS},
-    {"has_images", FIELD_HAS_IMAGES},
-    {"body_bytes", FIELD_BODY_BYTES},
-    {"max_tokens", FIELD_MAX_TOKENS},
-    {"key", FIELD_KEY},
-    {"path", FIELD_PATH},
-    {"headers", FIELD_HEADERS},
+static const char *const FIELD_NAMES[FIELDS] = {
+    [FIELD_MODEL] = "model",
+    [FIELD_STREAM] = "stream",
+    [FIELD_MESSAGES] = "messages",
+    [FIELD_TOOLS] = "tools",
+    [FIELD_HAS_TOOLS] = "has_tools",
+    [FIELD_HAS_IMAGES] = "has_images",
+    [FIELD_BODY_BYTES] = "body_bytes",
+    [FIELD_MAX_TOKENS] = "max_tokens",
+    [FIELD_KEY] = "key",
+    [FIELD_PATH] = "path",
+    [FIELD_HEADERS] = "headers",
 };
-
-static void push_str(lua_State *L, struct gate_str s)
-{
-    lua_pushlstring(L, s.len > 0 ? s.ptr : "", s.len);
-}
 
 static const struct gate_route_view *check_view(lua_State *L)
 {
     const struct gate_api *api = lua_touserdata(L, lua_upvalueindex(1));
     if (api->view == NULL)
-        luaL_error(L, "the request can be read only while route(req) runs");
+        luaL_error(L, "the request can be read only while the function runs that it was given to");
     return api->view;
-}
-
-static int unknown_field(lua_State *L)
-{
-    bool named = lua_type(L, 2) == LUA_TSTRING;
-    return luaL_error(L, "a request has no field '%s'",
-                      named ? lua_tostring(L, 2) : luaL_typename(L, 2));
 }
 
 /* __index of the request. Upvalues: api, field numbers by name, the headers object. */
@@ -67,11 +105,9 @@ static int request_get(lua_State *L)
 {
     const struct gate_route_view *view = check_view(L);
     const struct gate_request_facts *facts = view->facts;
-    lua_pushvalue(L, 2);
-    lua_rawget(L, lua_upvalueindex(2));
-    switch ((enum field)lua_tointeger(L, -1)) {
+    switch ((enum field)gate_api_field(L, 2, "a request")) {
     case FIELD_MODEL:
-        push_str(L, view->model);
+        gate_api_push_str(L, view->model);
         break;
     case FIELD_STREAM:
         lua_pushboolean(L, facts->stream);
@@ -96,16 +132,16 @@ static int request_get(lua_State *L)
                                                               : LUA_MAXINTEGER);
         break;
     case FIELD_KEY:
-        push_str(L, view->key_name);
+        gate_api_push_str(L, view->key_name);
         break;
     case FIELD_PATH:
-        push_str(L, view->path);
+        gate_api_push_str(L, view->path);
         break;
     case FIELD_HEADERS:
         lua_pushvalue(L, lua_upvalueindex(3));
         break;
-    default:
-        return unknown_field(L);
+    case FIELDS:
+        break;
     }
     return 1;
 }
@@ -132,7 +168,7 @@ static int headers_get(lua_State *L)
     name.ptr = luaL_checklstring(L, 2, &name.len);
     for (size_t i = 0; i < view->header_count; i++) {
         if (same_name(view->headers[i].name, name)) {
-            push_str(L, view->headers[i].value);
+            gate_api_push_str(L, view->headers[i].value);
             return 1;
         }
     }
@@ -140,41 +176,15 @@ static int headers_get(lua_State *L)
     return 1;
 }
 
-static int refuse_write(lua_State *L)
-{
-    return luaL_error(L, "%s is read-only", lua_tostring(L, lua_upvalueindex(1)));
-}
-
-/* Pushes an object whose __index is the closure on top of the stack; pops that. */
-static void push_object(lua_State *L, const char *name)
-{
-    lua_newuserdatauv(L, 0, 0);
-    lua_createtable(L, 0, 4);
-    lua_rotate(L, -3, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pushstring(L, name);
-    lua_pushcclosure(L, refuse_write, 1);
-    lua_setfield(L, -2, "__newindex");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
-    lua_pushstring(L, name);
-    lua_setfield(L, -2, "__name");
-    lua_setmetatable(L, -2);
-}
-
 static void make_request(lua_State *L, struct gate_api *api)
 {
     lua_pushlightuserdata(L, api);
-    lua_createtable(L, 0, sizeof FIELDS / sizeof FIELDS[0]);
-    for (size_t i = 0; i < sizeof FIELDS / sizeof FIELDS[0]; i++) {
-        lua_pushinteger(L, FIELDS[i].field);
-        lua_setfield(L, -2, FIELDS[i].name);
-    }
+    gate_api_push_fields(L, FIELD_NAMES, FIELDS);
     lua_pushlightuserdata(L, api);
     lua_pushcclosure(L, headers_get, 1);
-    push_object(L, "req.headers");
+    gate_api_make_object(L, "req.headers");
     lua_pushcclosure(L, request_get, 3);
-    push_object(L, "req");
+    gate_api_make_object(L, "req");
     lua_rawsetp(L, LUA_REGISTRYINDEX, &REQUEST_KEY);
 }
 

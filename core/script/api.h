@@ -1,6 +1,7 @@
 /*
- * api: what a script sees of the gateway: the request view and the `gate` table. Used by script.c
- * and generation.c. Worker (or control thread while a generation is loaded); single-threaded.
+ * api: what a script sees of the gateway: the request view and the `gate` table, and the parts that
+ * other read-only objects (views.c) are made of. Used by script.c, views.c and generation.c. Worker
+ * (or control thread while a generation is loaded); single-threaded.
  */
 #ifndef GATE_SCRIPT_API_H
 #define GATE_SCRIPT_API_H
@@ -16,7 +17,7 @@ enum {
 
 /* One state's side of the API. Zeroed by its owner; must outlive the state. */
 struct gate_api {
-    const struct gate_route_view *view; /* set during a call of route, else NULL */
+    const struct gate_route_view *view; /* set during a call of the script, else NULL */
     uint64_t log_second;
     uint32_t log_lines;
     uint32_t log_dropped; /* lines of log_second that were too many */
@@ -29,5 +30,19 @@ void gate_api_open(lua_State *L, void *ctx);
 void gate_api_push_request(lua_State *L);
 /* The function behind gate.hash. */
 uint64_t gate_api_hash(struct gate_str s);
+
+/* ---- read-only objects; all of these may raise */
+
+void gate_api_push_str(lua_State *L, struct gate_str s);
+/* Pushes a table that maps names[i] to i: what the fields of an object are found by. */
+void gate_api_push_fields(lua_State *L, const char *const *names, int count);
+/* In an __index function: the number of the field that is asked for, found in the table at that
+ * upvalue. An unknown field raises "<owner> has no field '...'". */
+int gate_api_field(lua_State *L, int upvalue, const char *owner);
+/* Turns the __index function on top of the stack into a metatable that hides itself and refuses
+ * writes. */
+void gate_api_make_metatable(lua_State *L, const char *name);
+/* Turns the __index function on top of the stack into an object with such a metatable. */
+void gate_api_make_object(lua_State *L, const char *name);
 
 #endif

@@ -24,7 +24,9 @@ struct value {
 
 static inline struct cursor cursor_of(struct gate_str s)
 {
-    return (struct cursor){s.ptr, s.ptr + s.len, false};
+    const char *p = s.len > 0 ? s.ptr : ""; /* NULL has no end to compute */
+
+    return (struct cursor){p, p + s.len, false};
 }
 
 static inline void skip_space(struct cursor *c)

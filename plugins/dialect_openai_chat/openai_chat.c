@@ -1,8 +1,10 @@
 /*
  * dialect_openai_chat: the shape of POST /v1/chat/completions. It is the canonical form of the
- * gateway, so it translates nothing: it tells what stream events carry and renders errors.
+ * gateway, so it translates nothing: it tells what stream events carry and what an answer cost, and
+ * renders errors.
  */
 #include "inspect.h"
+#include "usage.h"
 
 static const struct gate_host *host; /* set once by init, before anything else is called */
 
@@ -50,6 +52,9 @@ static const struct gate_dialect_ops ops = {
     .inspect_event = openai_chat_inspect,
     .render_error = render_error,
     .render_error_event = render_error_event,
+    .ask_usage = openai_chat_ask_usage,
+    .read_usage = openai_chat_read_usage,
+    .text_bytes = openai_chat_text_bytes,
 };
 
 GATE_EXPORT const struct gate_plugin gate_plugin = {

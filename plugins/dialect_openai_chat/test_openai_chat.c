@@ -14,6 +14,7 @@ enum {
     TERMINAL = GATE_EVENT_TERMINAL,
     FINISH = GATE_EVENT_FINISH | GATE_EVENT_CONTENT,
     USAGE = GATE_EVENT_USAGE,
+    USAGE_ONLY = GATE_EVENT_USAGE | GATE_EVENT_USAGE_ONLY,
     ERROR = GATE_EVENT_ERROR,
 };
 
@@ -68,7 +69,19 @@ static const struct sample samples[] = {
     /* finish and usage */
     {"{\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":null}", FINISH},
     {"{\"choices\":[{\"delta\":{\"content\":\"\"},\"finish_reason\":\"\"}]}", 0},
-    {"{\"choices\":[],\"usage\":{\"total_tokens\":3}}", USAGE},
+    {"{\"choices\":[],\"usage\":{\"total_tokens\":3}}", USAGE_ONLY},
+    {"{\"usage\":{\"total_tokens\":3},\"choices\": [ ] }", USAGE_ONLY},
+    {"{\"id\":\"c\",\"usage\":{\"total_tokens\":3}}", USAGE_ONLY},
+    {"{\"choices\":null,\"usage\":{\"total_tokens\":3}}", USAGE_ONLY},
+    {"{\"choices\":[],\"usage\":{\"total_tokens\":3},\"error\":null}", USAGE_ONLY},
+    {"{\"choices\":\"x\",\"usage\":{\"total_tokens\":3}}", USAGE},
+    {"{\"choices\":[{}],\"usage\":{\"total_tokens\":3}}", USAGE},
+    {"{\"choices\":[{\"delta\":{}}],\"usage\":{\"total_tokens\":3}}", USAGE},
+    {"{\"choices\":[],\"usage\":{\"total_tokens\":3}", USAGE},
+    {"{\"usage\":{\"total_tokens\":3}", USAGE},
+    {"{\"choices\":[],\"usage\":\"3\"}", USAGE},
+    {"{\"choices\":[],\"usage\":{\"total_tokens\":3},\"error\":{\"message\":\"no\"}}",
+     USAGE | ERROR},
     {"{\"usage\":{\"total_tokens\":3},\"choices\":[{\"finish_reason\":\"stop\"}]}", USAGE | FINISH},
     {"{\"choices\":[],\"usage\":{}}", 0},
     {"[DONE]", TERMINAL},
@@ -108,7 +121,7 @@ START_TEST(test_flags)
         ck_assert_msg(inspect(exact, len, "") == samples[i].flags, "%s: %u, expected %u",
                       samples[i].data, inspect(exact, len, ""), samples[i].flags);
         ck_assert_uint_eq(inspect(exact, len, "error"),
-                          (samples[i].flags & ~(unsigned)FINISH) | ERROR);
+                          (samples[i].flags & ~(unsigned)(FINISH | GATE_EVENT_USAGE_ONLY)) | ERROR);
         free(exact);
     }
 }
@@ -125,6 +138,7 @@ START_TEST(test_cut_anywhere)
 
             memcpy(exact, samples[i].data, n);
             ck_assert((inspect(exact, n, "") & ~samples[i].flags & ERROR) == 0);
+            ck_assert((inspect(exact, n, "") & GATE_EVENT_USAGE_ONLY) == 0);
             exact[n - 1] = '\0';
             inspect(exact, n, "");
             free(exact);
@@ -201,6 +215,59 @@ static bool tree_has_content(const cJSON *root)
     return false;
 }
 
+static size_t tree_text(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+    return text != NULL ? strlen(text) : 0;
+}
+
+static size_t tree_text_bytes(const cJSON *root)
+{
+    const cJSON *choice, *call;
+    size_t sum = 0;
+
+    cJSON_ArrayForEach(choice, cJSON_GetObjectItemCaseSensitive(root, "choices"))
+    {
+        const cJSON *delta = cJSON_GetObjectItemCaseSensitive(choice, "delta");
+        size_t a = tree_text(delta, "reasoning"), b = tree_text(delta, "reasoning_content");
+
+        sum += tree_text(delta, "content") + (a > b ? a : b);
+        cJSON_ArrayForEach(call, cJSON_GetObjectItemCaseSensitive(delta, "tool_calls")) sum +=
+            tree_text(cJSON_GetObjectItemCaseSensitive(call, "function"), "arguments");
+    }
+    return sum;
+}
+
+static uint64_t tree_number(const cJSON *object, const char *name)
+{
+    return (uint64_t)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, name));
+}
+
+static void check_cost(struct gate_str data, const cJSON *root)
+{
+    const cJSON *usage = cJSON_GetObjectItemCaseSensitive(root, "usage");
+    struct gate_usage read = {0, 0, 0};
+
+    if (cJSON_IsObject(usage)) {
+        ck_assert(dialect()->read_usage(data, &read));
+        ck_assert_uint_eq(read.prompt, tree_number(usage, "prompt_tokens"));
+        ck_assert_uint_eq(read.completion, tree_number(usage, "completion_tokens"));
+        usage = cJSON_GetObjectItemCaseSensitive(usage, "prompt_tokens_details");
+        if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(usage, "cached_tokens")))
+            ck_assert_uint_eq(read.cached, tree_number(usage, "cached_tokens"));
+        else
+            ck_assert_uint_eq(read.cached, 0);
+    } else {
+        ck_assert(!dialect()->read_usage(data, &read));
+    }
+    /* Escapes count as written. */
+    if (memchr(data.ptr, '\\', data.len) == NULL)
+        ck_assert_uint_eq(dialect()->text_bytes(data), tree_text_bytes(root));
+    else
+        ck_assert_uint_ge(dialect()->text_bytes(data), tree_text_bytes(root));
+}
+
 static void check_data(struct gate_str data)
 {
     unsigned flags = inspect(data.ptr, data.len, "");
@@ -215,6 +282,12 @@ static void check_data(struct gate_str data)
                      cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "usage")));
     ck_assert_int_eq((flags & ERROR) != 0,
                      cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "error")));
+    ck_assert_int_eq((flags & GATE_EVENT_USAGE_ONLY) != 0,
+                     cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "usage")) &&
+                         cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "choices")) ==
+                             0 &&
+                         (flags & ERROR) == 0);
+    check_cost(data, root);
     cJSON_Delete(root);
 }
 

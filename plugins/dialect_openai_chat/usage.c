@@ -3,7 +3,7 @@
 #include "cursor.h"
 
 /* include_usage more often than this in one object is nobody's honest request. */
-enum { MAX_REPEATS = 8, MAX_KEY = 64 };
+enum { MAX_REPEATS = 8, NO_DIGIT = 16 };
 
 #define ASK "{\"include_usage\":true}"
 
@@ -14,7 +14,7 @@ static unsigned hex_digit(char c)
     return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
            : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
            : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                  : 16;
+                                  : NO_DIGIT;
 }
 
 /* Does a key say name, which is plain ASCII? "include\u005fusage" does to every reader behind us,
@@ -33,8 +33,13 @@ static bool key_is(struct value key, const char *name, size_t len)
             if (end - p < 5 || *p != 'u')
                 return false;
             code = 0;
-            for (int digit = 1; digit <= 4; digit++)
-                code = code << 4 | hex_digit(p[digit]);
+            for (int at = 1; at <= 4; at++) {
+                unsigned digit = hex_digit(p[at]);
+
+                if (digit == NO_DIGIT)
+                    return false;
+                code = code << 4 | digit;
+            }
             p += 5;
         }
         if (n == len || code != (unsigned char)name[n])
@@ -55,11 +60,11 @@ static void replace(const struct gate_request_builder *out, struct gate_str body
 static bool ask_in_options(struct gate_str body, const struct gate_request_facts *facts,
                            const struct gate_request_builder *out)
 {
-    struct cursor c =
-        cursor_of((struct gate_str){body.ptr + facts->stream_options.off, facts->stream_options.len});
+    struct cursor c = cursor_of(
+        (struct gate_str){body.ptr + facts->stream_options.off, facts->stream_options.len});
     struct value behind = {c.p + 1, 0}, key, wrong[MAX_REPEATS];
     size_t wrong_count = 0;
-    bool present = false, empty = true, asked = false;
+    bool present = false, empty = true, asked = false, many = false;
 
     enter(&c, '{');
     while (next_member(&c, &key)) {
@@ -70,12 +75,11 @@ static bool ask_in_options(struct gate_str body, const struct gate_request_facts
             continue;
         present = true;
         asked = !IS(v, "false") && !IS(v, "null");
-        if (!asked && wrong_count == MAX_REPEATS)
-            return true;
-        if (!asked)
+        many |= !asked && wrong_count == MAX_REPEATS;
+        if (!asked && !many)
             wrong[wrong_count++] = v;
     }
-    if (c.broken)
+    if (c.broken || many)
         return !asked;
     if (!present)
         replace(out, body, behind,
@@ -199,7 +203,7 @@ bool openai_chat_read_usage(struct gate_str json, struct gate_usage *out)
     struct value key;
     bool found = false;
 
-    if (json.len == 0 || !enter(&c, '{'))
+    if (!enter(&c, '{'))
         return false;
     while (next_member(&c, &key)) {
         if (IS(key, "usage"))
@@ -319,6 +323,8 @@ static size_t measure_choice(struct cursor *c)
     while (next_member(c, &key)) {
         if (IS(key, "delta") || IS(key, "message"))
             sum += measure_delta(c);
+        else if (IS(key, "text")) /* of services that answer in the older shape */
+            sum += text_of(read_value(c));
         else
             read_value(c);
     }
@@ -331,7 +337,7 @@ size_t openai_chat_text_bytes(struct gate_str json)
     size_t sum = 0;
     struct value key;
 
-    if (json.len == 0 || !enter(&c, '{'))
+    if (!enter(&c, '{'))
         return 0;
     while (next_member(&c, &key)) {
         if (!IS(key, "choices") || !enter(&c, '[')) {
@@ -340,6 +346,7 @@ size_t openai_chat_text_bytes(struct gate_str json)
         }
         while (next_element(&c))
             sum += measure_choice(&c);
+        break;
     }
     return sum;
 }

@@ -68,8 +68,7 @@ enum gate_status openai_models_parse(const struct gate_host *host, const struct 
 
     while (list.len > 0 && strchr(" \t\r\n", list.ptr[0]) != NULL && list.ptr[0] != '\0')
         list = (struct gate_str){list.ptr + 1, list.len - 1};
-    if (list.len > 0 && list.ptr[0] == '{' &&
-        !host->json_member(list, GATE_STR("data"), &list))
+    if (list.len > 0 && list.ptr[0] == '{' && !host->json_member(list, GATE_STR("data"), &list))
         list.len = 0;
     if (answer->status < 200 || answer->status > 299 || list.len == 0 || list.ptr[0] != '[')
         return refuse(host, answer, err);

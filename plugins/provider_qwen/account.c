@@ -9,8 +9,8 @@ enum { URL_MAX = 512 };
 struct gate_str qwen_agent(const struct qwen_instance *instance, char out[QWEN_AGENT_MAX])
 {
     struct gate_str version = instance->values[QWEN_OPTION_CLIENT_VERSION].string;
-    int len = snprintf(out, QWEN_AGENT_MAX, "QwenCode/%.*s (linux; x64)", (int)version.len,
-                       version.ptr);
+    int len =
+        snprintf(out, QWEN_AGENT_MAX, "QwenCode/%.*s (linux; x64)", (int)version.len, version.ptr);
 
     return (struct gate_str){out, (size_t)len};
 }

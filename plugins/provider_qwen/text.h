@@ -8,7 +8,7 @@
 #include <gate/plugin.h>
 
 enum {
-    QWEN_TEXT_MAX = 32 * 1024,
+    QWEN_TEXT_MAX = 16 * 1024,
     QWEN_NUMBER_MAX = 32, /* a longer number is none */
 };
 

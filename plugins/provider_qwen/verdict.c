@@ -1,6 +1,7 @@
 #include "verdict.h"
 
 #include "../provider_openai/failure.h"
+#include "search.h"
 
 enum {
     MINUTE_MS = 60 * 1000,
@@ -58,6 +59,10 @@ void qwen_verdict(const struct gate_host *host, const struct gate_answer *answer
     struct openai_failure f;
 
     openai_failure_read(host, answer, &f);
+    if (qwen_search_is_good(host, answer)) {
+        openai_failure_verdict(&f, GATE_VERDICT_OK, out);
+        return;
+    }
     if (is_captcha(answer->body)) {
         openai_failure_verdict(&f, GATE_VERDICT_BLOCKED, out);
         snprintf(out->code, sizeof out->code, "FAIL_SYS_USER_VALIDATE");

@@ -1,24 +1,18 @@
 /*
- * accounts: the provider instances and their accounts, and which of them serves a model name. Built
- * on the control thread; immutable and shared by all workers afterwards. Used by request/exchange
- * (resolve) and serve (model list).
+ * instances: the provider instances of the configuration, and which of them serves a model name.
+ * Built on the control thread; immutable and shared by all workers afterwards. Used by roster and
+ * select (accounts belong to instances), request/exchange (resolve) and serve (model list).
  */
-#ifndef GATE_POOL_ACCOUNTS_H
-#define GATE_POOL_ACCOUNTS_H
+#ifndef GATE_POOL_INSTANCES_H
+#define GATE_POOL_INSTANCES_H
 
 #include "config.h"
 #include "plugin/registry.h"
 
-/* One billable identity at a provider. */
-struct gate_account {
-    char *id; /* "<instance>/0": stable, for logs */
-    enum gate_credential_kind kind;
-    void *state; /* what the provider's account_attach returned */
-};
-
 /* One configured use of a provider plugin. */
 struct gate_instance {
     char *name;
+    size_t position; /* in the pool */
     const struct gate_plugin *plugin;
     const struct gate_provider_ops *ops;
     void *state;
@@ -29,19 +23,25 @@ struct gate_instance {
     const struct gate_plugin *filter_plugin;
     struct gate_value *filter_values;
     struct gate_clocks clocks;
-    struct gate_account account;
+    bool ask_usage;
+    /* How many accounts it has that are not deleted, whatever their state: without any it serves no
+     * model. Written by the roster. */
+    _Atomic uint32_t accounts;
+    _Atomic uint64_t turn; /* of round_robin and weighted */
 };
 
 struct gate_pool;
 
-/* Creates every instance of the configuration and attaches its account. GATE_EINVAL and others: err
+/* Creates every instance of the configuration; implicit ones whose plugin is not loaded are left
+ * out. GATE_EINVAL and others: err
  * names the instance, the option and what was expected. */
 enum gate_status gate_pool_create(const struct gate_config *config,
                                   const struct gate_registry *registry, struct gate_pool **out,
                                   struct gate_error *err);
 void gate_pool_destroy(struct gate_pool *pool);
 
-const struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count);
+/* All instances; the roster and select write their atomics. */
+struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count);
 
 /* The dialect whose client_path is path, or NULL. Any thread. */
 const struct gate_dialect_ops *gate_pool_dialect(const struct gate_pool *pool,
@@ -58,7 +58,8 @@ struct gate_resolved {
 };
 
 /* Resolves a name: a mapped name first (once), then instance/model, then the instance that claims
- * the name, then one that takes any name. Any thread. False: nobody serves it. */
+ * the name, then one that takes any name; instances without accounts are passed by. Any thread.
+ * False: nobody serves it. */
 bool gate_pool_resolve(const struct gate_pool *pool, const struct gate_generation *generation,
                        struct gate_str name, struct gate_resolved *out);
 

@@ -1,0 +1,69 @@
+/*
+ * health: which accounts may be asked, and how failures keep them from being asked. Lock-free; all
+ * workers and the control thread.
+ *
+ *     verdict           condition   first pause       grows to   last resort
+ *     auth, API key     sign_in     10 min            1 h        no
+ *     auth, OAuth       sign_in     until a person    -          no
+ *     rate_limited      limited     as told, or 2 s   60 s       no
+ *     quota_exhausted   exhausted   as told, or the end of the quota's day
+ *     blocked           cooling     30 s              30 min     no
+ *     overloaded        cooling     1 s               60 s       yes
+ *     network           cooling     1 s               30 s       yes
+ *     truncated         cooling     1 s               30 s       yes
+ *     timeout           cooling     2 s               60 s       yes
+ *     garbage           cooling     1 s               60 s       yes
+ *     client_error      none: the account did its part
+ *
+ * A pause doubles with every cooldown that follows another without a success between, and varies
+ * by a fifth at random. After it one real request probes the account while others still pass it by.
+ * An account whose pause is marked "last resort" is asked before its end when no other can serve.
+ */
+#ifndef GATE_POOL_HEALTH_H
+#define GATE_POOL_HEALTH_H
+
+#include "pool/account.h"
+
+/* What an account's live part says at one moment. */
+struct gate_health {
+    enum gate_condition condition; /* SERVING also when a pause is over */
+    uint64_t until_ms;             /* Unix; 0: no end by itself */
+    bool half_open;                /* the pause is over, one request may probe */
+    bool probing;                  /* and one does so now */
+    bool last_resort;              /* may be asked when nobody else can serve */
+};
+/* Any thread. */
+struct gate_health gate_health_read(const struct gate_account *a, uint64_t now_ms);
+
+/* Worker, before an attempt. *probe: this attempt is the probe. False: another one probes just now.
+ */
+bool gate_health_begin(struct gate_account *a, uint64_t now_ms, bool *probe);
+/* Worker, once when an answer has begun well. latency_us: to its first byte. */
+void gate_health_good(struct gate_account *a, bool probe, uint64_t latency_us, uint64_t now_ms);
+/* Worker, at the end of every attempt that began, whatever became of it. */
+void gate_health_end(struct gate_account *a, bool probe);
+
+/* How long the default rule would pause the account for this verdict, ms; 0: not at all. */
+uint64_t gate_health_pause(const struct gate_account *a, const struct gate_verdict *verdict,
+                           uint64_t day_end_ms, uint64_t now_ms);
+/* Worker. The attempt failed. pause_ms: as gate_health_pause said, or as a script wants it; 0: only
+ * the error is noted. random: any number, for the variation; a pause that the service named or a
+ * script gave is kept exactly. */
+struct gate_health_failure {
+    const struct gate_verdict *verdict;
+    int status;
+    const char *reason; /* text when the verdict has no message */
+    uint64_t pause_ms;
+    bool exact;
+};
+void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f, uint64_t random,
+                     uint64_t now_ms);
+
+/* Control thread: a person signed in, or acted; or a saved state is restored. */
+void gate_health_clear(struct gate_account *a);
+void gate_health_set(struct gate_account *a, enum gate_condition condition, uint64_t until_ms,
+                     const char *message, uint64_t now_ms);
+/* Any thread. A copy. */
+void gate_health_last_error(struct gate_account *a, struct gate_last_error *out);
+
+#endif

@@ -1,0 +1,286 @@
+#include "state.h"
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must take no lock");
+_Static_assert(WINDOW_SPAN_S < WINDOW_SLOTS, "two seconds that both count must not share a slot");
+
+/* ---------------------------------------------------------------- clock */
+
+uint64_t window_second_of(uint64_t now_ms)
+{
+    return now_ms / 1000 < WINDOW_SECOND_MAX ? now_ms / 1000 : WINDOW_SECOND_MAX;
+}
+
+/* now_s lies far behind the clock. */
+static uint64_t follow_back(struct window_kind *k, uint64_t clock, uint64_t now_s)
+{
+    uint64_t first = atomic_load(&k->lag);
+
+    if (first == 0 || now_s < first) {
+        atomic_store(&k->lag, now_s);
+        return clock;
+    }
+    if (now_s - first < WINDOW_SPAN_S)
+        return clock;
+    if (!atomic_compare_exchange_strong(&k->clock, &clock, now_s))
+        return clock;
+    atomic_store(&k->lag, 0);
+    return now_s;
+}
+
+uint64_t window_clock(struct window_kind *k, uint64_t now_s)
+{
+    uint64_t clock = atomic_load(&k->clock);
+
+    while (now_s > clock)
+        if (atomic_compare_exchange_weak(&k->clock, &clock, now_s))
+            clock = now_s;
+    if (clock - now_s > WINDOW_LAG_S)
+        return follow_back(k, clock, now_s);
+    if (atomic_load(&k->lag) != 0)
+        atomic_store(&k->lag, 0);
+    return clock;
+}
+
+uint64_t window_clock_peek(const struct window_kind *k, uint64_t now_s)
+{
+    uint64_t clock = atomic_load(&k->clock);
+
+    return now_s > clock ? now_s : clock;
+}
+
+/* ---------------------------------------------------------------- minute */
+
+bool window_minute_take(struct window_meter *m, uint64_t n, uint64_t limit)
+{
+    uint64_t used = atomic_load(&m->minute);
+
+    do {
+        if (!window_fits(used, n, limit))
+            return false;
+    } while (n > 0 && !atomic_compare_exchange_weak(&m->minute, &used, used + n));
+    return true;
+}
+
+void window_minute_untake(struct window_meter *m, uint64_t n)
+{
+    if (n > 0)
+        atomic_fetch_sub(&m->minute, n);
+}
+
+/* Adds up to n to a slot's count, by a word that replaces `word`. What a full slot cannot hold
+ * leaves the total as well. */
+static bool slot_add(struct window_meter *m, size_t index, uint64_t *word, uint64_t second,
+                     uint64_t held, uint64_t n)
+{
+    uint64_t room = WINDOW_SLOT_MAX - held;
+    uint64_t add = n < room ? n : room;
+
+    if (!atomic_compare_exchange_weak(&m->slots[index], word,
+                                      window_slot_pack(second, held + add)))
+        return false;
+    window_minute_untake(m, n - add);
+    return true;
+}
+
+uint64_t window_minute_charge(struct window_kind *k, struct window_meter *m, uint64_t second,
+                              uint64_t n)
+{
+    size_t index = second % WINDOW_SLOTS;
+    uint64_t word, at;
+
+    if (n == 0)
+        return second;
+    word = atomic_load(&m->slots[index]);
+    for (;;) {
+        uint64_t count = window_slot_count(word);
+
+        at = window_slot_second(word, index);
+        if (at < second) {
+            /* A slot of 64 or more seconds ago: what it holds is over. */
+            if (slot_add(m, index, &word, second, 0, n)) {
+                window_minute_untake(m, count);
+                return second;
+            }
+        } else if (at == second || at > atomic_load(&k->clock)) {
+            /* This second; or one of before the clock was set back, which then counts as this. */
+            if (slot_add(m, index, &word, second, count, n))
+                return second;
+        } else {
+            /* This thread was left behind: it counts as of now. */
+            second = atomic_load(&k->clock);
+            index = second % WINDOW_SLOTS;
+            word = atomic_load(&m->slots[index]);
+        }
+    }
+}
+
+void window_minute_return(struct window_meter *m, uint64_t second, uint64_t n)
+{
+    size_t index = second % WINDOW_SLOTS;
+    uint64_t word = atomic_load(&m->slots[index]);
+    uint64_t count, less;
+
+    if (n == 0)
+        return;
+    do {
+        count = window_slot_count(word);
+        less = n < count ? n : count;
+        if (window_slot_second(word, index) != second || less == 0)
+            return;
+    } while (!atomic_compare_exchange_weak(&m->slots[index], &word,
+                                           window_slot_pack(second, count - less)));
+    window_minute_untake(m, less);
+}
+
+void window_minute_raise(struct window_kind *k, struct window_meter *m, uint64_t second, uint64_t n,
+                         uint64_t clock)
+{
+    size_t index = second % WINDOW_SLOTS;
+    uint64_t word = atomic_load(&m->slots[index]);
+
+    if (n == 0)
+        return;
+    atomic_fetch_add(&m->minute, n);
+    while (!window_is_over(second, clock) && window_slot_second(word, index) == second)
+        if (slot_add(m, index, &word, second, window_slot_count(word), n))
+            return;
+    window_minute_charge(k, m, atomic_load(&k->clock), n);
+}
+
+/* ---------------------------------------------------------------- day */
+
+/* The day to count in, where the counter stands at `word` and this thread believes in `day`. */
+static uint64_t day_at_hand(const struct window_kind *k, uint64_t word, uint64_t day,
+                            int64_t offset_s)
+{
+    /* A counter that is ahead: this thread was left behind, or the clock was set back. The clock
+     * knows which. */
+    return window_day_number(word) <= day ? day : window_day_of(atomic_load(&k->clock), offset_s);
+}
+
+bool window_day_take(struct window_kind *k, struct window_meter *m, int64_t offset_s, uint64_t n,
+                     uint64_t limit, uint64_t *day)
+{
+    uint64_t word = atomic_load(&m->day);
+    uint64_t used, sum, at;
+
+    do {
+        at = day_at_hand(k, word, *day, offset_s);
+        used = window_day_used(m, at);
+        used = window_day_number(word) < at ? 0 : window_day_count(word);
+        if (!window_fits(used, n, limit))
+            return false;
+        sum = n < WINDOW_DAY_COUNT_MAX - used ? used + n : WINDOW_DAY_COUNT_MAX;
+    } while (n > 0 && !atomic_compare_exchange_weak(&m->day, &word, window_day_pack(at, sum)));
+    *day = at;
+    return true;
+}
+
+void window_day_return(struct window_meter *m, uint64_t day, uint64_t n)
+{
+    uint64_t word = atomic_load(&m->day);
+    uint64_t count, less;
+
+    do {
+        count = window_day_count(word);
+        less = n < count ? n : count;
+        if (window_day_number(word) != day || less == 0)
+            return;
+    } while (!atomic_compare_exchange_weak(&m->day, &word, window_day_pack(day, count - less)));
+}
+
+void window_day_raise(struct window_kind *k, struct window_meter *m, int64_t offset_s, uint64_t day,
+                      uint64_t n, uint64_t clock)
+{
+    uint64_t today = window_day_of(clock, offset_s);
+
+    if (window_day_number(atomic_load(&m->day)) == day)
+        today = day;
+    window_day_take(k, m, offset_s, n, 0, &today);
+}
+
+/* ---------------------------------------------------------------- both */
+
+static void sweep_meter(struct window_kind *k, struct window_meter *m, uint64_t clock)
+{
+    if (atomic_load(&m->minute) == 0)
+        return;
+    for (size_t i = 0; i < WINDOW_SLOTS; i++) {
+        uint64_t word = atomic_load(&m->slots[i]);
+        uint64_t count = window_slot_count(word), second = window_slot_second(word, i);
+
+        if (count == 0)
+            continue;
+        /* Slots are charged with seconds that the clock has reached. One ahead of it is left from
+         * before the clock was set back, and counts as of now. */
+        if (window_is_over(second, clock)) {
+            if (atomic_compare_exchange_strong(&m->slots[i], &word, 0))
+                window_minute_untake(m, count);
+        } else if (second > clock && second > atomic_load(&k->clock)) {
+            if (atomic_compare_exchange_strong(&m->slots[i], &word, 0))
+                window_minute_charge(k, m, atomic_load(&k->clock), count);
+        }
+    }
+}
+
+void window_sweep(struct window_kind *k, uint64_t clock)
+{
+    for (size_t i = 0; i < WINDOW_METERS; i++)
+        sweep_meter(k, &k->meters[i], clock);
+    /* Behind the work: who sees this second here finds it swept. */
+    atomic_store(&k->swept, clock);
+}
+
+uint64_t window_minute_used(const struct window_kind *k, const struct window_meter *m,
+                            uint64_t clock)
+{
+    /* The total first: what is swept meanwhile is then counted rather than missed. */
+    uint64_t used = atomic_load(&m->minute);
+    uint64_t swept = atomic_load(&k->swept);
+    uint64_t over = 0;
+    size_t from = 0, count = WINDOW_SLOTS;
+
+    if (used == 0 || swept == clock)
+        return used;
+    if (clock > swept && clock - swept < WINDOW_SPAN_S && swept >= WINDOW_SPAN_S) {
+        /* Only seconds that have left the window since the sweep can hold what is over. */
+        from = swept - WINDOW_SPAN_S + 1;
+        count = clock - swept;
+    }
+    for (size_t i = from; i < from + count; i++) {
+        uint64_t word = atomic_load(&m->slots[i % WINDOW_SLOTS]);
+
+        if (window_is_over(window_slot_second(word, i % WINDOW_SLOTS), clock))
+            over += window_slot_count(word);
+    }
+    return over < used ? used - over : 0;
+}
+
+uint64_t window_day_used(const struct window_meter *m, uint64_t day)
+{
+    uint64_t word = atomic_load(&m->day);
+
+    return window_day_number(word) < day ? 0 : window_day_count(word);
+}
+
+uint64_t window_minute_frees(const struct window_kind *k, const struct window_meter *m,
+                             uint64_t keep, uint64_t clock)
+{
+    uint64_t used = window_minute_used(k, m, clock);
+    uint64_t first = clock < WINDOW_SPAN_S ? 0 : clock - WINDOW_SPAN_S + 1;
+
+    if (used <= keep)
+        return clock;
+    for (uint64_t second = first; second <= clock; second++) {
+        uint64_t word = atomic_load(&m->slots[second % WINDOW_SLOTS]);
+        uint64_t count = window_slot_count(word);
+
+        if (window_slot_second(word, second % WINDOW_SLOTS) != second)
+            continue;
+        if (count >= used || used - count <= keep)
+            return second + WINDOW_SPAN_S;
+        used -= count;
+    }
+    /* Some of it is not charged to a second yet. */
+    return clock + WINDOW_SPAN_S;
+}
