@@ -2,7 +2,7 @@
 -- It returns one table. Every key is optional and an environment variable wins over its key; as
 -- shipped all keys are comments, so the environment decides. Times are in milliseconds.
 -- docs/configuration.md describes them all; `llm-gate check` tells what is wrong here.
--- No secret belongs in this file: a provider names the variable that holds its key.
+-- No secret belongs in this file: an account names the variable or the file that holds its key.
 
 return {
     -- listen = "127.0.0.1:8080",
@@ -11,6 +11,14 @@ return {
     -- log_format = "text", -- or "json"
     -- max_body = 32 * 1024 * 1024, -- bytes of a request's body
     -- drain_ms = 30000, -- running requests get this long after SIGTERM
+
+    -- Failover and records.
+    -- max_attempts = 32, -- of one request over all accounts
+    -- failover_ms = 300000, -- no new attempt after this much of a request
+    -- counter_flush_ms = 500, -- counts of this long may be lost when the process is killed
+    -- audit_retention_days = 30,
+    -- storage = { plugin = "rocksdb" },
+    -- quota = { plugin = "window" },
 
     -- Clients.
     -- max_connections = 10000, -- of one worker
@@ -33,7 +41,7 @@ return {
 
     -- echo = false, -- no built-in model "echo"
 
-    -- More providers beside those that DASHSCOPE_API_KEY, OPENAI_API_KEY and QWEN_CREDS_JSON make.
+    -- More providers beside qwen, qwen-oauth, openai and echo, which are always there.
     -- `llm-gate plugins` lists plugins and options. Clients can ask for "local/llama3.2".
     -- providers = {
     --     {
@@ -44,8 +52,13 @@ return {
     --     {
     --         name = "work",
     --         plugin = "openai",
-    --         key_env = "WORK_API_KEY", -- variable that holds the key
+    --         accounts = { -- or key_env = "WORK_KEY" for a single one
+    --             { alias = "main", key_env = "WORK_KEY" }, -- variable that holds the key
+    --             { alias = "spare", key_file = "/run/secrets/spare", tags = { "paid" }, weight = 2 },
+    --             { alias = "slow", key_env = "SLOW_KEY", limits = { chat = { rpm = 10 } } },
+    --         },
     --         dedup = "off", -- repair of streams that repeat text: off, auto, exact
+    --         ask_usage = false, -- for services that refuse stream_options
     --         clocks = { first_token_ms = 30000 },
     --         options = { base_url = "https://llm.example.com/v1" },
     --     },

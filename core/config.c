@@ -15,6 +15,16 @@ const struct gate_config_number gate_config_numbers[] = {
     {"idle_timeout_ms", NULL, offsetof(struct gate_config, idle_timeout_ms), false, 100, HOUR},
     {"write_timeout_ms", NULL, offsetof(struct gate_config, write_timeout_ms), false, 100, HOUR},
     {"max_connections", NULL, offsetof(struct gate_config, max_connections), false, 16, 1000000},
+    {"counter_flush_ms", "LLM_GATE_COUNTER_FLUSH_MS",
+     offsetof(struct gate_config, counter_flush_ms), false, 0, SECOND},
+    {"audit_retention_days", "AUDIT_RETENTION_DAYS",
+     offsetof(struct gate_config, audit_retention_days), false, 1, 3650},
+    {"max_attempts", "LLM_GATE_MAX_ATTEMPTS", offsetof(struct gate_config, max_attempts), false, 1,
+     256},
+    {"failover_ms", "LLM_GATE_FAILOVER_MS", offsetof(struct gate_config, failover_ms), false, 1,
+     HOUR},
+    {NULL, "ALERT_QUOTA_THRESHOLD_PERCENT", offsetof(struct gate_config, alerts.threshold_percent),
+     false, 1, 100},
 };
 const size_t gate_config_number_count = sizeof gate_config_numbers / sizeof gate_config_numbers[0];
 
@@ -58,8 +68,14 @@ void gate_config_warn(struct gate_config *c, const char *format, ...)
     char text[GATE_ERROR_MAX];
     va_list args;
 
-    if (c->warning_count == GATE_CONFIG_MAX_WARNINGS)
+    if (c->warning_count == GATE_CONFIG_MAX_WARNINGS) {
+        char **last = &c->warnings[GATE_CONFIG_MAX_WARNINGS - 1];
+
+        free(*last);
+        *last = gate_strdup(GATE_STR("there are more warnings; they show when those above are "
+                                     "attended to"));
         return;
+    }
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
@@ -100,6 +116,15 @@ static struct gate_config *config_create(void)
                                      .first_token_ms = 120 * SECOND,
                                      .idle_ms = 120 * SECOND,
                                      .total_ms = 1800 * SECOND};
+    c->storage.plugin = gate_strdup(GATE_STR("rocksdb"));
+    c->quota.plugin = gate_strdup(GATE_STR("window"));
+    c->counter_flush_ms = 500;
+    c->alerts.enabled = true;
+    c->alerts.threshold_percent = 80;
+    c->audit_success_log = true;
+    c->audit_retention_days = 30;
+    c->max_attempts = 32;
+    c->failover_ms = 300 * SECOND;
     return c;
 }
 
@@ -120,44 +145,61 @@ struct gate_config_instance *gate_config_push_instance(struct gate_config *c)
     if (c->instances == NULL)
         c->instances = gate_calloc(GATE_CONFIG_MAX_INSTANCES, sizeof *c->instances);
     i = &c->instances[c->instance_count++];
-    *i = (struct gate_config_instance){.dedup_hold_ms = 150, .clocks = c->clocks};
+    *i =
+        (struct gate_config_instance){.dedup_hold_ms = 150, .ask_usage = true, .clocks = c->clocks};
     return i;
 }
 
-struct gate_config_option *gate_config_push_option(struct gate_config_instance *i, const char *name)
+struct gate_config_option *gate_config_push_option(struct gate_config_option **options,
+                                                   size_t *count, const char *name)
 {
     struct gate_config_option *o;
 
-    if (i->option_count == GATE_CONFIG_MAX_OPTIONS)
+    if (*count == GATE_CONFIG_MAX_OPTIONS)
         return NULL;
-    if (i->options == NULL)
-        i->options = gate_calloc(GATE_CONFIG_MAX_OPTIONS, sizeof *i->options);
-    o = &i->options[i->option_count++];
+    if (*options == NULL)
+        *options = gate_calloc(GATE_CONFIG_MAX_OPTIONS, sizeof **options);
+    o = &(*options)[(*count)++];
     o->name = gate_strdup(gate_str_of(name));
     return o;
 }
 
-static void option_finish(struct gate_config_option *o)
+static void options_free(struct gate_config_option *options, size_t count)
 {
-    for (size_t i = 0; i < o->list_len; i++)
-        free(o->list[i]);
-    free(o->list);
-    free(o->string);
-    free(o->name);
+    for (size_t n = 0; n < count; n++) {
+        struct gate_config_option *o = &options[n];
+
+        for (size_t i = 0; i < o->list_len; i++)
+            free(o->list[i]);
+        free(o->list);
+        free(o->string);
+        free(o->name);
+    }
+    free(options);
 }
 
-void gate_config_instance_finish(struct gate_config_instance *i)
+static void instance_finish(struct gate_config_instance *i)
 {
-    for (size_t o = 0; o < i->option_count; o++)
-        option_finish(&i->options[o]);
-    free(i->options);
-    if (i->secret != NULL)
-        gate_wipe(i->secret, i->secret_len);
-    free(i->secret);
+    for (size_t a = 0; a < i->account_count; a++)
+        gate_config_account_finish(&i->accounts[a]);
+    free(i->accounts);
+    options_free(i->options, i->option_count);
     free(i->name);
     free(i->plugin);
-    free(i->key_env);
     free(i->dedup);
+}
+
+static void plugin_finish(struct gate_config_plugin *p)
+{
+    options_free(p->options, p->option_count);
+    free(p->plugin);
+}
+
+static void secret_free(char *text)
+{
+    if (text != NULL)
+        gate_wipe(text, strlen(text));
+    free(text);
 }
 
 void gate_config_destroy(struct gate_config *c)
@@ -165,8 +207,10 @@ void gate_config_destroy(struct gate_config *c)
     if (c == NULL)
         return;
     for (size_t i = 0; i < c->instance_count; i++)
-        gate_config_instance_finish(&c->instances[i]);
+        instance_finish(&c->instances[i]);
     free(c->instances);
+    plugin_finish(&c->storage);
+    plugin_finish(&c->quota);
     for (size_t i = 0; i < c->mapping_count; i++) {
         free((char *)c->mappings[i].name.ptr);
         free((char *)c->mappings[i].target.ptr);
@@ -177,9 +221,11 @@ void gate_config_destroy(struct gate_config *c)
     free(c->route_headers);
     for (size_t i = 0; i < c->warning_count; i++)
         free(c->warnings[i]);
-    if (c->api_key != NULL)
-        gate_wipe(c->api_key, strlen(c->api_key));
-    free(c->api_key);
+    secret_free(c->api_key);
+    secret_free(c->admin_key);
+    secret_free(c->secret);
+    secret_free(c->alerts.webhook_url);
+    secret_free(c->alerts.webhook_secret);
     free(c->api_key_file);
     free(c->listen_host);
     free(c->data_dir);
@@ -219,6 +265,18 @@ fail:
     return status;
 }
 
+/* Variables with secrets that are not an account's. */
+static const char *const own_secrets[] = {"API_KEY", "ADMIN_KEY", "LLM_GATE_SECRET",
+                                          "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"};
+
+bool gate_config_is_own_secret(const char *name)
+{
+    for (size_t i = 0; i < sizeof own_secrets / sizeof own_secrets[0]; i++)
+        if (strcmp(name, own_secrets[i]) == 0)
+            return true;
+    return false;
+}
+
 static void scrub(const char *name)
 {
     char *value = getenv(name);
@@ -231,8 +289,15 @@ static void scrub(const char *name)
 
 void gate_config_scrub_environment(const struct gate_config *c)
 {
+    /* Also where gateway.lua names other accounts and these give none. */
+    static const char *const known[] = {"DASHSCOPE_API_KEY", "QWEN_CREDS_JSON", "OPENAI_API_KEY"};
+
     for (size_t i = 0; i < c->instance_count; i++)
-        if (c->instances[i].secret != NULL && c->instances[i].key_env != NULL)
-            scrub(c->instances[i].key_env);
-    scrub("API_KEY");
+        for (size_t a = 0; a < c->instances[i].account_count; a++)
+            if (c->instances[i].accounts[a].key_env != NULL)
+                scrub(c->instances[i].accounts[a].key_env);
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        scrub(known[i]);
+    for (size_t i = 0; i < sizeof own_secrets / sizeof own_secrets[0]; i++)
+        scrub(own_secrets[i]);
 }

@@ -241,6 +241,71 @@ static enum gate_status read_numbers(struct gate_config *c, struct gate_error *e
     return GATE_OK;
 }
 
+enum gate_status gate_config_set_switch(const char *label, const char *text, bool *out,
+                                        struct gate_error *err)
+{
+    bool on = strcmp(text, "1") == 0 || strcasecmp(text, "true") == 0;
+
+    if (!on && strcmp(text, "0") != 0 && strcasecmp(text, "false") != 0)
+        return gate_fail(err, GATE_EINVAL, "%s is \"%s\"; expected 0, 1, true or false", label,
+                         gate_config_show(text).text);
+    *out = on;
+    return GATE_OK;
+}
+
+static enum gate_status read_limits(struct gate_config *c, struct gate_error *err)
+{
+    static const struct {
+        const char *env;
+        enum gate_usage_kind kind;
+        enum gate_limits_field field;
+    } limits[] = {
+        {"CHAT_DAILY_LIMIT", GATE_USAGE_CHAT, GATE_LIMITS_RPD},
+        {"CHAT_RPM_LIMIT", GATE_USAGE_CHAT, GATE_LIMITS_RPM},
+        {"SEARCH_DAILY_LIMIT", GATE_USAGE_SEARCH, GATE_LIMITS_RPD},
+        {"SEARCH_RPM_LIMIT", GATE_USAGE_SEARCH, GATE_LIMITS_RPM},
+    };
+
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        const char *text = gate_config_env(limits[i].env);
+        uint64_t value;
+
+        if (text == NULL)
+            continue;
+        if (!parse_number(text, 0, GATE_LIMITS_MAX, &value))
+            return gate_fail(err, GATE_EINVAL,
+                             "%s is \"%s\"; expected a whole number from 0 (no limit) to %d",
+                             limits[i].env, gate_config_show(text).text, GATE_LIMITS_MAX);
+        gate_limits_put(&c->limits.kinds[limits[i].kind],
+                        (unsigned)__builtin_ctz((unsigned)limits[i].field), value);
+    }
+    return GATE_OK;
+}
+
+static enum gate_status read_secret(struct gate_config *c, struct gate_error *err)
+{
+    const char *text = gate_config_env("LLM_GATE_SECRET");
+    size_t len;
+
+    if (text == NULL)
+        return GATE_OK;
+    len = strlen(text);
+    if (len < GATE_CONFIG_MIN_KEY || len > GATE_CONFIG_MAX_KEY)
+        return gate_fail(err, GATE_EINVAL, "LLM_GATE_SECRET has %zu bytes; expected %d to %d", len,
+                         GATE_CONFIG_MIN_KEY, GATE_CONFIG_MAX_KEY);
+    c->secret = gate_strdup(gate_str_of(text));
+    return GATE_OK;
+}
+
+static enum gate_status read_success_log(struct gate_config *c, struct gate_error *err)
+{
+    const char *text = gate_config_env("AUDIT_SUCCESS_LOG");
+
+    if (text == NULL)
+        return GATE_OK;
+    return gate_config_set_switch("AUDIT_SUCCESS_LOG", text, &c->audit_success_log, err);
+}
+
 static enum gate_status read_allow_private(struct gate_config *c, struct gate_error *err)
 {
     const char *text = gate_config_env("LLM_GATE_ALLOW_PRIVATE");
@@ -281,5 +346,13 @@ enum gate_status gate_config_read_env(struct gate_config *c, struct gate_error *
         status = read_numbers(c, err);
     if (status == GATE_OK)
         status = read_allow_private(c, err);
+    if (status == GATE_OK)
+        status = read_limits(c, err);
+    if (status == GATE_OK)
+        status = read_secret(c, err);
+    if (status == GATE_OK)
+        status = read_success_log(c, err);
+    if (status == GATE_OK)
+        status = gate_config_read_alerts(c, err);
     return status;
 }

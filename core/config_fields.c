@@ -171,10 +171,12 @@ enum gate_status gate_lua_numbers(lua_State *L, int table, const char *where,
 {
     for (size_t i = 0; i < count; i++) {
         const struct gate_config_number *n = &numbers[i];
-        int type = push_field(L, table, n->key);
-        int whole = 0;
+        int type, whole = 0;
         lua_Integer value = 0;
 
+        if (n->key == NULL)
+            continue;
+        type = push_field(L, table, n->key);
         if (type == LUA_TNUMBER)
             value = lua_tointegerx(L, -1, &whole);
         if (type != LUA_TNIL &&

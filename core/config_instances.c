@@ -1,17 +1,21 @@
-/* config_instances: provider instances that well-known variables make, and the secrets of those
- * that gateway.lua lists. */
+/* config_instances: the provider instances that are always there, with the accounts and options of
+ * well-known variables, beside those that gateway.lua lists. */
 #include "config_parts.h"
 
 #include <stdlib.h>
 
-/* An instance that exists because a variable is set. */
+enum { MAX_CLIENT_ID = 256 };
+
+/* An instance that is there although nobody configures it, so that accounts can be added to it. */
 struct known {
     const char *name, *plugin, *key_env;
     enum gate_credential_kind kind;
     const char *base_env;      /* NULL: the address cannot be set */
     const char *base_fallback; /* NULL: the plugin knows */
+    const char *client_env;    /* sets the option client_id; NULL: there is none */
+    const char *plan;          /* the option plan; NULL: the plugin knows */
     bool catch_all;
-    bool base_suffices; /* base_env alone makes the instance, without a key */
+    bool base_suffices; /* base_env alone makes an account, without a key */
 };
 
 static const struct known known_instances[] = {
@@ -23,7 +27,9 @@ static const struct known known_instances[] = {
     {.name = "qwen-oauth",
      .plugin = "qwen",
      .key_env = "QWEN_CREDS_JSON",
-     .kind = GATE_CREDENTIAL_OAUTH},
+     .kind = GATE_CREDENTIAL_OAUTH,
+     .client_env = "QWEN_CLIENT_ID",
+     .plan = "oauth"},
     {.name = "openai",
      .plugin = "openai",
      .key_env = "OPENAI_API_KEY",
@@ -33,6 +39,21 @@ static const struct known known_instances[] = {
      .catch_all = true,
      .base_suffices = true},
 };
+enum { KNOWN = sizeof known_instances / sizeof known_instances[0] };
+
+/* What the variables of a known instance say; NULL: they are not set. */
+struct said {
+    const char *key, *base, *client_id;
+    const char *variable; /* one that is set, for messages; NULL: none is */
+};
+
+bool gate_config_is_known_instance(const char *name)
+{
+    for (size_t k = 0; k < KNOWN; k++)
+        if (strcmp(name, known_instances[k].name) == 0)
+            return true;
+    return false;
+}
 
 static char *copy(const char *s)
 {
@@ -64,30 +85,74 @@ static enum gate_status check_base(const char *env, const char *value, struct ga
                      env, strchr(value, '@') != NULL ? "..." : gate_config_show(value).text);
 }
 
-static bool has_option(const struct gate_config_instance *i, const char *name)
+static enum gate_status check_client_id(const char *env, const char *value, struct gate_error *err)
 {
-    for (size_t o = 0; o < i->option_count; o++)
-        if (strcmp(i->options[o].name, name) == 0)
-            return true;
-    return false;
+    size_t len = strlen(value), i = 0;
+
+    while (value[i] > ' ' && value[i] < 0x7f)
+        i++;
+    if (i == len && len <= MAX_CLIENT_ID)
+        return GATE_OK;
+    return gate_fail(err, GATE_EINVAL,
+                     "%s is \"%s\"; expected 1 to %d characters of printable ASCII without spaces",
+                     env, gate_config_show(value).text, MAX_CLIENT_ID);
 }
 
-/* Adds the variables' options that the file does not set itself. */
-static void add_known_options(struct gate_config_instance *i, const struct known *k,
-                              const char *base)
+static enum gate_status read_said(const struct known *k, struct said *out, struct gate_error *err)
+{
+    enum gate_status status = GATE_OK;
+
+    *out = (struct said){.key = gate_config_env(k->key_env)};
+    if (k->base_env != NULL)
+        out->base = gate_config_env(k->base_env);
+    if (k->client_env != NULL)
+        out->client_id = gate_config_env(k->client_env);
+    if (out->base != NULL)
+        status = check_base(k->base_env, out->base, err);
+    if (status == GATE_OK && out->client_id != NULL)
+        status = check_client_id(k->client_env, out->client_id, err);
+    out->variable = out->key != NULL         ? k->key_env
+                    : out->base != NULL      ? k->base_env
+                    : out->client_id != NULL ? k->client_env
+                                             : NULL;
+    return status;
+}
+
+/* Adds an option that the file does not set itself. NULL: it does, or there is no room. */
+static struct gate_config_option *add_option(struct gate_config_instance *i, const char *name,
+                                             enum gate_option_type type)
 {
     struct gate_config_option *o;
 
-    if (base != NULL && !has_option(i, "base_url") &&
-        (o = gate_config_push_option(i, "base_url")) != NULL) {
-        o->type = GATE_OPTION_STRING;
-        o->string = copy(base);
-    }
-    if (k->catch_all && !has_option(i, "catch_all") &&
-        (o = gate_config_push_option(i, "catch_all")) != NULL) {
-        o->type = GATE_OPTION_BOOL;
+    for (size_t n = 0; n < i->option_count; n++)
+        if (strcmp(i->options[n].name, name) == 0)
+            return NULL;
+    o = gate_config_push_option(&i->options, &i->option_count, name);
+    if (o != NULL)
+        o->type = type;
+    return o;
+}
+
+static void add_text(struct gate_config_instance *i, const char *name, const char *text)
+{
+    struct gate_config_option *o = text != NULL ? add_option(i, name, GATE_OPTION_STRING) : NULL;
+
+    if (o != NULL)
+        o->string = copy(text);
+}
+
+/* listed: gateway.lua has the instance, so what no variable says is its own business. */
+static void add_options(struct gate_config_instance *i, const struct known *k,
+                        const struct said *said, bool listed)
+{
+    bool whole = !listed || said->variable != NULL;
+    struct gate_config_option *o;
+
+    add_text(i, "plan", k->plan);
+    add_text(i, "client_id", said->client_id);
+    add_text(i, "base_url", said->base != NULL ? said->base : whole ? k->base_fallback : NULL);
+    if (k->catch_all && whole && (o = add_option(i, "catch_all", GATE_OPTION_BOOL)) != NULL)
         o->boolean = true;
-    }
 }
 
 static struct gate_config_instance *add_instance(struct gate_config *c, const char *name,
@@ -96,7 +161,9 @@ static struct gate_config_instance *add_instance(struct gate_config *c, const ch
     struct gate_config_instance *i = gate_config_push_instance(c);
 
     if (i == NULL) {
-        gate_fail(err, GATE_ELIMIT, "more than %d provider instances", GATE_CONFIG_MAX_INSTANCES);
+        gate_fail(err, GATE_ELIMIT,
+                  "more than %d provider instances, those that are always there included",
+                  GATE_CONFIG_MAX_INSTANCES);
         return NULL;
     }
     i->name = copy(name);
@@ -105,101 +172,94 @@ static struct gate_config_instance *add_instance(struct gate_config *c, const ch
     return i;
 }
 
+static bool takes_from(const struct gate_config_instance *i, const char *env)
+{
+    for (size_t a = 0; a < i->account_count; a++)
+        if (i->accounts[a].key_env != NULL && strcmp(i->accounts[a].key_env, env) == 0)
+            return true;
+    return false;
+}
+
+/* The account that the variables make, unless the file lists accounts itself. */
+static enum gate_status add_account(struct gate_config *c, struct gate_config_instance *i,
+                                    const struct known *k, const struct said *said,
+                                    struct gate_error *err)
+{
+    struct gate_config_account *a;
+
+    if (said->key == NULL && !(said->base != NULL && k->base_suffices))
+        return GATE_OK;
+    if (i->account_count > 0) {
+        if (said->key != NULL && !takes_from(i, k->key_env))
+            gate_config_warn(c, "%s is not used: gateway.lua lists the accounts of %s itself",
+                             k->key_env, k->name);
+        return GATE_OK;
+    }
+    a = gate_config_push_account(i, "", NULL, err);
+    if (a == NULL)
+        return GATE_ELIMIT;
+    if (said->key == NULL)
+        return GATE_OK;
+    a->key_env = copy(k->key_env);
+    a->kind = k->kind;
+    if (k->kind == GATE_CREDENTIAL_OAUTH)
+        a->source = GATE_SOURCE_SEED;
+    return GATE_OK;
+}
+
 static enum gate_status add_known(struct gate_config *c, const struct known *k,
                                   struct gate_error *err)
 {
-    const char *key = gate_config_env(k->key_env);
-    const char *base = k->base_env != NULL ? gate_config_env(k->base_env) : NULL;
     struct gate_config_instance *i = gate_config_find_instance(c, k->name);
-    enum gate_status status;
+    bool listed = i != NULL;
+    struct said said;
+    enum gate_status status = read_said(k, &said, err);
 
-    if (base != NULL) {
-        status = check_base(k->base_env, base, err);
-        if (status != GATE_OK)
-            return status;
-    }
-    if (key == NULL && !(base != NULL && k->base_suffices)) {
-        if (base != NULL && i == NULL)
-            gate_config_warn(c, "%s is set but %s is not: no provider is made from it", k->base_env,
-                             k->key_env);
-        if (i == NULL || base == NULL)
-            return GATE_OK;
-    }
-    if (i == NULL) {
-        i = add_instance(c, k->name, k->plugin, err);
-        if (i == NULL)
-            return GATE_ELIMIT;
-        i->from_environment = true;
-    } else if (strcmp(i->plugin, k->plugin) != 0) {
-        return gate_fail(err, GATE_EINVAL,
-                         "gateway.lua: providers: instance \"%s\" uses plugin \"%s\", but %s makes "
-                         "an instance of that name with plugin \"%s\"; give yours another name",
-                         k->name, gate_config_show(i->plugin).text,
-                         key != NULL ? k->key_env : k->base_env, k->plugin);
-    }
-    if (key != NULL && i->key_env == NULL) {
-        i->key_env = copy(k->key_env);
-        i->credential_kind = k->kind;
-    }
-    add_known_options(i, k, base != NULL ? base : k->base_fallback);
-    return GATE_OK;
-}
-
-/* Header values and log lines are built from keys, so what could break out of them stops here. */
-static enum gate_status check_secret(const struct gate_config_instance *i, const char *value,
-                                     struct gate_error *err)
-{
-    if (strlen(value) > GATE_CONFIG_MAX_SECRET)
-        return gate_fail(err, GATE_EINVAL, "%s is longer than %d bytes", i->key_env,
-                         GATE_CONFIG_MAX_SECRET);
-    if (i->credential_kind == GATE_CREDENTIAL_OAUTH)
-        return gate_config_check_oauth(i->key_env, value, err);
-    for (size_t n = 0; value[n] != '\0'; n++)
-        if ((unsigned char)value[n] <= 0x20 || (unsigned char)value[n] >= 0x7f)
-            return gate_fail(err, GATE_EINVAL,
-                             "%s: character %zu is not allowed; expected an API key of printable "
-                             "ASCII without spaces",
-                             i->key_env, n + 1);
-    return GATE_OK;
-}
-
-static enum gate_status read_secret(struct gate_config_instance *i, struct gate_error *err)
-{
-    const char *value;
-    enum gate_status status;
-
-    if (i->key_env == NULL)
-        return GATE_OK;
-    value = gate_config_env(i->key_env);
-    if (value == NULL)
-        return gate_fail(err, GATE_EINVAL,
-                         "gateway.lua: providers: instance \"%s\" takes its key from %s, which is "
-                         "not set",
-                         i->name, i->key_env);
-    status = check_secret(i, value, err);
     if (status != GATE_OK)
         return status;
-    i->secret = copy(value);
-    i->secret_len = strlen(value);
-    return GATE_OK;
+    if (listed && strcmp(i->plugin, k->plugin) != 0) {
+        if (said.variable == NULL)
+            return GATE_OK;
+        return gate_fail(
+            err, GATE_EINVAL,
+            "gateway.lua: providers: instance \"%s\" uses plugin \"%s\", but %s is for "
+            "an instance of that name with plugin \"%s\"; give yours another name",
+            k->name, gate_config_show(i->plugin).text, said.variable, k->plugin);
+    }
+    if (!listed)
+        i = add_instance(c, k->name, k->plugin, err);
+    if (i == NULL)
+        return GATE_ELIMIT;
+    status = add_account(c, i, k, &said, err);
+    add_options(i, k, &said, listed);
+    i->from_environment = !listed && i->account_count > 0;
+    if (k->kind == GATE_CREDENTIAL_OAUTH)
+        gate_config_add_seeds(c, i);
+    i->implicit = !listed && i->account_count == 0;
+    return status;
+}
+
+static enum gate_status add_echo(struct gate_config *c, struct gate_error *err)
+{
+    struct gate_config_instance *i;
+
+    if (gate_config_find_instance(c, "echo") != NULL)
+        return GATE_OK;
+    i = add_instance(c, "echo", "echo", err);
+    if (i == NULL)
+        return GATE_ELIMIT;
+    return gate_config_push_account(i, "", NULL, err) != NULL ? GATE_OK : GATE_EINTERNAL;
 }
 
 enum gate_status gate_config_add_instances(struct gate_config *c, bool echo, struct gate_error *err)
 {
-    enum gate_status status;
+    enum gate_status status = GATE_OK;
 
-    for (size_t k = 0; k < sizeof known_instances / sizeof known_instances[0]; k++) {
+    for (size_t k = 0; k < KNOWN && status == GATE_OK; k++)
         status = add_known(c, &known_instances[k], err);
-        if (status != GATE_OK)
-            return status;
-    }
-    if (echo && gate_config_find_instance(c, "echo") == NULL &&
-        add_instance(c, "echo", "echo", err) == NULL)
-        return GATE_ELIMIT;
-    for (size_t i = 0; i < c->instance_count; i++) {
-        status = read_secret(&c->instances[i], err);
-        if (status != GATE_OK)
-            return status;
-    }
-    return GATE_OK;
+    if (status == GATE_OK && echo)
+        status = add_echo(c, err);
+    if (status == GATE_OK)
+        status = gate_config_read_secrets(c, err);
+    return status;
 }

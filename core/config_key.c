@@ -1,5 +1,5 @@
-/* config_key: the key that clients present. It comes from API_KEY, or from a file that is made at
- * the first start without one. */
+/* config_key: the keys that clients and administrators present. Clients' key comes from API_KEY, or
+ * from a file that is made at the first start without one; administrators' from ADMIN_KEY. */
 #include "config_parts.h"
 
 #include <ctype.h>
@@ -72,19 +72,25 @@ enum gate_status gate_config_check_key(const char *label, const char *key, bool 
     return GATE_OK;
 }
 
-static enum gate_status use_env_key(struct gate_config *c, const char *key, struct gate_error *err)
+/* *out stays NULL when the variable is not set. */
+static enum gate_status use_env_key(struct gate_config *c, const char *env, char **out,
+                                    struct gate_error *err)
 {
+    const char *key = gate_config_env(env);
     bool local = gate_config_is_loopback(c->listen_host);
-    enum gate_status status = gate_config_check_key("API_KEY", key, !local, err);
+    enum gate_status status;
 
+    if (key == NULL)
+        return GATE_OK;
+    status = gate_config_check_key(env, key, !local, err);
     if (status != GATE_OK)
         return status;
-    if (local && gate_config_check_key("API_KEY", key, true, NULL) != GATE_OK)
+    if (local && gate_config_check_key(env, key, true, NULL) != GATE_OK)
         gate_config_warn(c,
-                         "API_KEY is short or a sample key: it is accepted on %s only, and refused "
-                         "on any address that others can reach",
-                         c->listen_host);
-    c->api_key = gate_strdup(gate_str_of(key));
+                         "%s is short or a sample key: it is accepted on %s only, and refused on "
+                         "any address that others can reach",
+                         env, c->listen_host);
+    *out = gate_strdup(gate_str_of(key));
     return GATE_OK;
 }
 
@@ -245,12 +251,13 @@ done:
 
 enum gate_status gate_config_read_key(struct gate_config *c, bool make, struct gate_error *err)
 {
-    const char *key = gate_config_env("API_KEY");
-    enum gate_status status;
+    enum gate_status status = use_env_key(c, "ADMIN_KEY", &c->admin_key, err);
     size_t cap;
 
-    if (key != NULL)
-        return use_env_key(c, key, err);
+    if (status == GATE_OK)
+        status = use_env_key(c, "API_KEY", &c->api_key, err);
+    if (status != GATE_OK || c->api_key != NULL)
+        return status;
     cap = strlen(c->data_dir) + sizeof "/api_key";
     c->api_key_file = gate_alloc(cap);
     snprintf(c->api_key_file, cap, "%s/api_key", c->data_dir);

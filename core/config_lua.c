@@ -30,9 +30,15 @@ static const char *const root_keys[] = {
     "idle_timeout_ms",
     "write_timeout_ms",
     "max_connections",
+    "max_attempts",
+    "failover_ms",
+    "counter_flush_ms",
+    "audit_retention_days",
     "clocks",
     "route_headers",
     "echo",
+    "storage",
+    "quota",
     "providers",
 };
 static const char *const clock_keys[] = {"connect_ms", "first_token_ms", "idle_ms", "total_ms",
@@ -167,6 +173,10 @@ static enum gate_status read_root(lua_State *L, int table, struct reader *r)
         status = gate_lua_clocks(L, table, where, &c->clocks, r->err);
     if (status == GATE_OK)
         status = read_route_headers(L, c, table, r->err);
+    if (status == GATE_OK)
+        status = gate_lua_plugin(L, table, "storage", &c->storage, r->err);
+    if (status == GATE_OK)
+        status = gate_lua_plugin(L, table, "quota", &c->quota, r->err);
     if (status == GATE_OK)
         status =
             gate_lua_providers(L, c, table, r->err); /* last: they start from the clocks above */

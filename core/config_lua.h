@@ -1,7 +1,8 @@
 /*
  * config_lua: reads typed fields of a Lua table and says precisely what does not fit. Used by the
- * files that read gateway.lua (config_lua.c, config_providers.c). Everything here runs inside
- * gate_sandbox_call and may raise; tables are read raw, so no metamethod of the file runs.
+ * files that read gateway.lua (config_lua.c, config_providers.c, config_account_list.c). Everything
+ * here runs inside gate_sandbox_call and may raise; tables are read raw, so no metamethod of the
+ * file runs.
  *
  * `table` is an absolute stack index. `where` is put before a key in messages: "gateway.lua: ".
  */
@@ -12,6 +13,10 @@
 #include "script/sandbox.h"
 
 #define GATE_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What gate_lua_is_variable expects. */
+#define GATE_LUA_VARIABLE                                                                          \
+    "the name of an environment variable that holds no secret of the gateway's own"
 
 enum { GATE_LUA_WHERE = 192, GATE_LUA_MAX_KEY = 64, GATE_LUA_MAX_TEXT = 4096 };
 
@@ -50,6 +55,17 @@ enum gate_status gate_lua_check_list(lua_State *L, int at, const char *label, co
 /* The table `clocks`, of the gateway or of a provider. Pushes nothing. */
 enum gate_status gate_lua_clocks(lua_State *L, int table, const char *where,
                                  struct gate_clocks *clocks, struct gate_error *err);
+/* The table `key` of a plugin of which there is one: { plugin = "...", options = {...} }. The table
+ * must be on top of the stack. Pushes nothing. */
+enum gate_status gate_lua_plugin(lua_State *L, int table, const char *key,
+                                 struct gate_config_plugin *p, struct gate_error *err);
+/* May a variable of this name hold the secret of an account? */
+bool gate_lua_is_variable(const char *s);
+/* The list `accounts` of a provider, which is on top of the stack. *present: it has one. Pushes
+ * nothing. */
+enum gate_status gate_lua_accounts(lua_State *L, int table, const char *where,
+                                   struct gate_config_instance *i, bool *present,
+                                   struct gate_error *err);
 /* The list `providers`, into c->instances. The table must be on top of the stack. Pushes nothing.
  */
 enum gate_status gate_lua_providers(lua_State *L, struct gate_config *c, int table,

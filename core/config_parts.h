@@ -13,11 +13,15 @@ enum {
     GATE_CONFIG_MIN_KEY = 16,
     GATE_CONFIG_MAX_KEY = 512,
     GATE_CONFIG_MAX_SECRET = 64 * 1024,
+    GATE_CONFIG_MAX_URL = 2048,          /* bytes of ALERT_WEBHOOK_URL */
     GATE_CONFIG_MAX_FILE = 1 << 20,      /* bytes of gateway.lua */
     GATE_CONFIG_MAX_MAPPINGS = 4096,     /* entries of MODEL_MAPPINGS */
     GATE_CONFIG_MAX_MODEL_NAME = 256,    /* bytes of one model name */
     GATE_CONFIG_MAX_INSTANCE_NAME = 64,  /* bytes of an instance's name */
-    GATE_CONFIG_MAX_OPTIONS = 64,        /* options of one instance */
+    GATE_CONFIG_MAX_ACCOUNTS = 1024,     /* accounts of one instance */
+    GATE_CONFIG_MAX_ALIAS = 64,          /* bytes of an account's alias */
+    GATE_CONFIG_MAX_SEEDS = 64,          /* login files */
+    GATE_CONFIG_MAX_OPTIONS = 64,        /* options of one instance or plugin */
     GATE_CONFIG_MAX_OPTION_LIST = 1024,  /* strings of one list option */
     GATE_CONFIG_MAX_OPTION_TEXT = 65536, /* bytes of one string option */
     GATE_CONFIG_SHOWN = 96,
@@ -31,7 +35,7 @@ struct gate_config_shown gate_config_show(const char *value);
 
 /* A whole number that can be set, its key in gateway.lua and its variable. */
 struct gate_config_number {
-    const char *key;
+    const char *key; /* NULL: only a variable */
     const char *env; /* NULL: only in the file */
     size_t offset;   /* in the struct that the table is for */
     bool wide;       /* the member is a size_t, else a uint32_t */
@@ -51,27 +55,58 @@ enum gate_status gate_config_set_level(struct gate_config *c, const char *label,
 enum gate_status gate_config_set_format(struct gate_config *c, const char *label, const char *text,
                                         struct gate_error *err);
 
+enum gate_status gate_config_set_switch(const char *label, const char *text, bool *out,
+                                        struct gate_error *err);
+
 /* The value of a variable; NULL when it is unset or empty. */
 const char *gate_config_env(const char *name);
+/* Does the variable hold a secret of the gateway itself, which no provider may be sent? */
+bool gate_config_is_own_secret(const char *name);
 /* Finds conf, plugins and scripts. Before the file is read. */
 enum gate_status gate_config_find_dirs(struct gate_config *c, struct gate_error *err);
 /* The settings that have a variable, over what the file said. */
 enum gate_status gate_config_read_env(struct gate_config *c, struct gate_error *err);
+/* ALERT_*. */
+enum gate_status gate_config_read_alerts(struct gate_config *c, struct gate_error *err);
 bool gate_config_is_loopback(const char *host);
 
 /* conf_dir/gateway.lua. *echo becomes false when the file says so. A missing file is fine. */
 enum gate_status gate_config_read_file(struct gate_config *c, bool *echo, struct gate_error *err);
 
-/* Instances of well-known variables, secrets of those that name a variable, and echo. */
+/* The instances that are always there, with the accounts of well-known variables and of login
+ * files, and echo; then the secrets of all accounts. */
 enum gate_status gate_config_add_instances(struct gate_config *c, bool echo,
                                            struct gate_error *err);
+/* Is it the name of an instance that is there without being configured, so that accounts can be
+ * added to it? */
+bool gate_config_is_known_instance(const char *name);
 /* Appends an empty instance with its defaults. NULL: GATE_CONFIG_MAX_INSTANCES is reached. */
 struct gate_config_instance *gate_config_push_instance(struct gate_config *c);
 struct gate_config_instance *gate_config_find_instance(struct gate_config *c, const char *name);
 /* Appends an option whose value the caller fills. NULL: GATE_CONFIG_MAX_OPTIONS is reached. */
-struct gate_config_option *gate_config_push_option(struct gate_config_instance *i,
-                                                   const char *name);
-void gate_config_instance_finish(struct gate_config_instance *i);
+struct gate_config_option *gate_config_push_option(struct gate_config_option **options,
+                                                   size_t *count, const char *name);
+
+/* May it be an alias? 1 to GATE_CONFIG_MAX_ALIAS of [A-Za-z0-9_.-], the first a letter, a digit or
+ * '_'. */
+bool gate_config_is_alias(const char *s);
+/* Appends an account without a secret: kind none, weight 1, source environment. alias NULL: it is
+ * named by its position. NULL: GATE_CONFIG_MAX_ACCOUNTS is reached, or the id is taken; err says
+ * it, where is put before. */
+struct gate_config_account *gate_config_push_account(struct gate_config_instance *i,
+                                                     const char *where, const char *alias,
+                                                     struct gate_error *err);
+bool gate_config_has_account(const struct gate_config_instance *i, const char *alias);
+void gate_config_account_finish(struct gate_config_account *a);
+/* Fills in the secrets of all accounts that name a variable or a file. */
+enum gate_status gate_config_read_secrets(struct gate_config *c, struct gate_error *err);
+/* The text of a file without the newline at its end. *mode: who may read it. Messages begin with
+ * the path in quotes. Owner: caller, who wipes it. */
+enum gate_status gate_config_read_secret_file(const char *path, char **text, size_t *len,
+                                              unsigned *mode, struct gate_error *err);
+/* qwen_creds_*.json and oauth_creds.json become accounts of i. What is wrong with a file is a
+ * warning. */
+void gate_config_add_seeds(struct gate_config *c, struct gate_config_instance *i);
 
 /* MODEL_MAPPINGS and QWEN_CREDS_JSON. */
 enum gate_status gate_config_parse_mappings(struct gate_config *c, const char *label,
@@ -79,14 +114,15 @@ enum gate_status gate_config_parse_mappings(struct gate_config *c, const char *l
 enum gate_status gate_config_check_oauth(const char *label, const char *text,
                                          struct gate_error *err);
 
-/* API_KEY or the key file. make: create what is missing. */
+/* ADMIN_KEY, and API_KEY or the key file. make: create what is missing. */
 enum gate_status gate_config_read_key(struct gate_config *c, bool make, struct gate_error *err);
 /* Characters and length; with strict, also length >= 16 and no sample key. The message never shows
  * the key. */
 enum gate_status gate_config_check_key(const char *label, const char *key, bool strict,
                                        struct gate_error *err);
 
-/* Keeps a line for main to log. */
+/* Keeps a line for main to log. Of what does not fit GATE_CONFIG_MAX_WARNINGS the last one kept
+ * tells. */
 __attribute__((format(printf, 2, 3))) void gate_config_warn(struct gate_config *c,
                                                             const char *format, ...);
 

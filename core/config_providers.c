@@ -1,5 +1,5 @@
-/* config_providers: the list `providers` of gateway.lua. What is said of Lua errors in config_lua.c
- * holds here too. */
+/* config_providers: the list `providers` of gateway.lua, and the other tables that name a plugin.
+ * What is said of Lua errors in config_lua.c holds here too. */
 #include "config_lua.h"
 
 #include <ctype.h>
@@ -8,8 +8,10 @@
 
 enum { MAX_HOLD_MS = 10000 };
 
-static const char *const provider_keys[] = {"name",  "plugin",        "key_env", "credential",
-                                            "dedup", "dedup_hold_ms", "clocks",  "options"};
+static const char *const provider_keys[] = {"name",       "plugin", "accounts",      "key_env",
+                                            "credential", "dedup",  "dedup_hold_ms", "ask_usage",
+                                            "clocks",     "options"};
+static const char *const plugin_keys[] = {"plugin", "options"};
 
 static bool is_instance_name(const char *s)
 {
@@ -24,13 +26,13 @@ static bool is_plugin_name(const char *s)
     return is_instance_name(s) && strchr(s, '-') == NULL;
 }
 
-static bool is_variable_name(const char *s)
+bool gate_lua_is_variable(const char *s)
 {
     size_t len = strlen(s);
 
     return len > 0 && len <= GATE_CONFIG_MAX_INSTANCE_NAME && !isdigit((unsigned char)s[0]) &&
            strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == len &&
-           strcmp(s, "API_KEY") != 0;
+           !gate_config_is_own_secret(s);
 }
 
 static bool is_credential(const char *s)
@@ -43,12 +45,12 @@ static bool is_dedup(const char *s)
     return strcmp(s, "off") == 0 || strcmp(s, "auto") == 0 || strcmp(s, "exact") == 0;
 }
 
-/* Reads the texts of one provider; *credential is lent by the table. */
+/* Reads the texts of one provider; *key_env and *credential are lent by the table. */
 static enum gate_status read_provider_texts(lua_State *L, int table, const char *where,
-                                            struct gate_config_instance *i, const char **credential,
-                                            struct gate_error *err)
+                                            struct gate_config_instance *i, const char **key_env,
+                                            const char **credential, struct gate_error *err)
 {
-    const char *name = NULL, *plugin = NULL, *key_env = NULL, *dedup = NULL;
+    const char *name = NULL, *plugin = NULL, *dedup = NULL;
     const struct {
         const char *key;
         const char **out;
@@ -58,8 +60,7 @@ static enum gate_status read_provider_texts(lua_State *L, int table, const char 
     } texts[] = {
         {"name", &name, is_instance_name, "1 to 64 characters of a-z, 0-9, - and _", true},
         {"plugin", &plugin, is_plugin_name, "the name of a provider plugin", true},
-        {"key_env", &key_env, is_variable_name,
-         "the name of an environment variable other than API_KEY", false},
+        {"key_env", key_env, gate_lua_is_variable, GATE_LUA_VARIABLE, false},
         {"credential", credential, is_credential, "\"api_key\" or \"oauth\"", false},
         {"dedup", &dedup, is_dedup, "\"off\", \"auto\" or \"exact\"", false},
     };
@@ -80,7 +81,6 @@ static enum gate_status read_provider_texts(lua_State *L, int table, const char 
     }
     i->name = gate_strdup(gate_str_of(name));
     i->plugin = gate_strdup(gate_str_of(plugin));
-    i->key_env = key_env != NULL ? gate_strdup(gate_str_of(key_env)) : NULL;
     i->dedup = gate_strdup(gate_str_of(dedup != NULL ? dedup : "auto"));
     return GATE_OK;
 }
@@ -147,7 +147,8 @@ static enum gate_status read_option(lua_State *L, const char *label, struct gate
 }
 
 static enum gate_status read_options(lua_State *L, int table, const char *where,
-                                     struct gate_config_instance *i, struct gate_error *err)
+                                     struct gate_config_option **options, size_t *count,
+                                     struct gate_error *err)
 {
     bool present;
     enum gate_status status = gate_lua_table(L, table, where, "options", &present, err);
@@ -165,7 +166,7 @@ static enum gate_status read_options(lua_State *L, int table, const char *where,
             return gate_fail(err, GATE_EINVAL,
                              "%soptions has the entry %s; expected name = value pairs", where,
                              gate_lua_show(L, -2).text);
-        o = gate_config_push_option(i, name);
+        o = gate_config_push_option(options, count, name);
         if (o == NULL)
             return gate_fail(err, GATE_EINVAL, "%soptions has more than %d entries", where,
                              GATE_CONFIG_MAX_OPTIONS);
@@ -178,6 +179,66 @@ static enum gate_status read_options(lua_State *L, int table, const char *where,
     return GATE_OK;
 }
 
+enum gate_status gate_lua_plugin(lua_State *L, int table, const char *key,
+                                 struct gate_config_plugin *p, struct gate_error *err)
+{
+    char where[GATE_LUA_WHERE];
+    const char *plugin = NULL;
+    bool present;
+    enum gate_status status = gate_lua_table(L, table, "gateway.lua: ", key, &present, err);
+
+    if (status != GATE_OK || !present)
+        goto done;
+    snprintf(where, sizeof where, "gateway.lua: %s.", key);
+    status = gate_lua_check_keys(L, table + 1, where, plugin_keys, GATE_COUNT(plugin_keys), err);
+    if (status == GATE_OK)
+        status = gate_lua_text(L, table + 1, where, "plugin", &plugin, err);
+    if (status == GATE_OK && plugin != NULL) {
+        if (!is_plugin_name(plugin))
+            status =
+                gate_fail(err, GATE_EINVAL, "%splugin is \"%s\"; expected the name of a plugin",
+                          where, gate_config_show(plugin).text);
+        free(p->plugin);
+        p->plugin = gate_strdup(gate_str_of(plugin));
+    }
+    lua_settop(L, table + 1);
+    if (status == GATE_OK)
+        status = read_options(L, table + 1, where, &p->options, &p->option_count, err);
+done:
+    lua_settop(L, table);
+    return status;
+}
+
+/* key_env and credential: the short form of a list of one account. Without a list and without it
+ * the service needs no key, unless accounts are added to the instance otherwise. */
+static enum gate_status read_short_form(struct gate_config_instance *i, const char *where,
+                                        bool has_list, const char *key_env, const char *credential,
+                                        struct gate_error *err)
+{
+    struct gate_config_account *a;
+
+    if (credential != NULL && key_env == NULL)
+        return gate_fail(err, GATE_EINVAL,
+                         "%scredential is set without key_env, the variable that holds it", where);
+    if (has_list && key_env != NULL)
+        return gate_fail(err, GATE_EINVAL, "%skey_env is set beside accounts; expected one of them",
+                         where);
+    if (has_list || (key_env == NULL && gate_config_is_known_instance(i->name)))
+        return GATE_OK;
+    a = gate_config_push_account(i, where, NULL, err);
+    if (a == NULL)
+        return GATE_EINVAL;
+    if (key_env == NULL)
+        return GATE_OK;
+    a->key_env = gate_strdup(gate_str_of(key_env));
+    a->kind = GATE_CREDENTIAL_API_KEY;
+    if (credential != NULL && strcmp(credential, "oauth") == 0) {
+        a->kind = GATE_CREDENTIAL_OAUTH;
+        a->source = GATE_SOURCE_SEED;
+    }
+    return GATE_OK;
+}
+
 static enum gate_status read_provider(lua_State *L, struct gate_config *c, int table,
                                       const char *where, struct gate_error *err)
 {
@@ -185,7 +246,8 @@ static enum gate_status read_provider(lua_State *L, struct gate_config *c, int t
         "dedup_hold_ms", NULL, offsetof(struct gate_config_instance, dedup_hold_ms),
         false,           0,    MAX_HOLD_MS};
     struct gate_config_instance *i;
-    const char *credential = NULL;
+    const char *key_env = NULL, *credential = NULL;
+    bool has_list = false;
     enum gate_status status =
         gate_lua_check_keys(L, table, where, provider_keys, GATE_COUNT(provider_keys), err);
 
@@ -195,25 +257,25 @@ static enum gate_status read_provider(lua_State *L, struct gate_config *c, int t
     if (i == NULL)
         return gate_fail(err, GATE_EINVAL, "gateway.lua: more than %d providers",
                          GATE_CONFIG_MAX_INSTANCES);
-    status = read_provider_texts(L, table, where, i, &credential, err);
+    status = read_provider_texts(L, table, where, i, &key_env, &credential, err);
     if (status != GATE_OK)
         return status;
     if (gate_config_find_instance(c, i->name) != i)
         return gate_fail(err, GATE_EINVAL, "%sname is \"%s\"; another provider has this name",
                          where, i->name);
-    if (credential != NULL && i->key_env == NULL)
-        return gate_fail(err, GATE_EINVAL,
-                         "%scredential is set without key_env, the variable that holds it", where);
-    if (i->key_env != NULL)
-        i->credential_kind = credential != NULL && strcmp(credential, "oauth") == 0
-                                 ? GATE_CREDENTIAL_OAUTH
-                                 : GATE_CREDENTIAL_API_KEY;
+    /* The texts live in the table, not in the slots of the stack. */
     lua_settop(L, table);
-    status = gate_lua_numbers(L, table, where, &hold, 1, i, err);
+    status = gate_lua_accounts(L, table, where, i, &has_list, err);
+    if (status == GATE_OK)
+        status = read_short_form(i, where, has_list, key_env, credential, err);
+    if (status == GATE_OK)
+        status = gate_lua_numbers(L, table, where, &hold, 1, i, err);
+    if (status == GATE_OK)
+        status = gate_lua_boolean(L, table, where, "ask_usage", &i->ask_usage, err);
     if (status == GATE_OK)
         status = gate_lua_clocks(L, table, where, &i->clocks, err);
     if (status == GATE_OK)
-        status = read_options(L, table, where, i, err);
+        status = read_options(L, table, where, &i->options, &i->option_count, err);
     return status;
 }
 

@@ -59,6 +59,7 @@ struct gate_account {
     uint64_t hash; /* of the id */
     void *quota;   /* the quota plugin's state, shared by all threads */
     size_t quota_size;
+    uint64_t saved;       /* hash of the counters as they were written last; store thread only */
     pthread_mutex_t lock; /* of last_error: taken on failures only */
     struct gate_last_error last_error;
     struct gate_live live;

@@ -1,6 +1,7 @@
-#include "pool/accounts.h"
+#include "pool/instances.h"
 #include "base/buf.h"
 #include "base/json.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { MAX_DIALECTS = 8 };
@@ -64,19 +65,6 @@ static enum gate_status attach_filter(struct gate_instance *inst,
     return status;
 }
 
-static enum gate_status attach_account(struct gate_instance *inst,
-                                       const struct gate_config_instance *c, struct gate_error *err)
-{
-    char id[256];
-    snprintf(id, sizeof id, "%s/0", inst->name);
-    inst->account.id = gate_strdup(gate_str_of(id));
-    inst->account.kind = c->secret != NULL ? c->credential_kind : GATE_CREDENTIAL_NONE;
-    if (inst->ops->account_attach == NULL)
-        return GATE_OK;
-    struct gate_credential credential = {inst->account.kind, {c->secret, c->secret_len}};
-    return inst->ops->account_attach(inst->state, &credential, &inst->account.state, err);
-}
-
 static const struct gate_dialect_ops *native_dialect(const struct gate_registry *registry,
                                                      const char *name)
 {
@@ -92,6 +80,7 @@ static enum gate_status create_instance(struct gate_instance *inst,
 {
     inst->name = gate_strdup(gate_str_of(c->name));
     inst->clocks = c->clocks;
+    inst->ask_usage = c->ask_usage;
     inst->plugin = gate_registry_find(registry, GATE_KIND_PROVIDER, gate_str_of(c->plugin));
     if (inst->plugin == NULL)
         return gate_fail(err, GATE_ENOTFOUND,
@@ -108,8 +97,6 @@ static enum gate_status create_instance(struct gate_instance *inst,
     if (status == GATE_OK && inst->ops->instance_create != NULL)
         status = inst->ops->instance_create(gate_str_of(c->name), inst->values, &inst->state, err);
     if (status == GATE_OK)
-        status = attach_account(inst, c, err);
-    if (status == GATE_OK)
         status = attach_filter(inst, c, registry, err);
     return status;
 }
@@ -122,11 +109,16 @@ enum gate_status gate_pool_create(const struct gate_config *config,
     pool->instances = gate_calloc(config->instance_count + 1, sizeof pool->instances[0]);
     enum gate_status status = find_dialects(pool, registry, err);
     for (size_t i = 0; i < config->instance_count && status == GATE_OK; i++) {
+        const struct gate_config_instance *c = &config->instances[i];
         struct gate_error why = {.message = ""};
-        pool->count++;
-        status = create_instance(&pool->instances[i], &config->instances[i], registry, &why);
+        if (c->implicit &&
+            gate_registry_find(registry, GATE_KIND_PROVIDER, gate_str_of(c->plugin)) == NULL)
+            continue;
+        struct gate_instance *inst = &pool->instances[pool->count];
+        inst->position = pool->count++;
+        status = create_instance(inst, c, registry, &why);
         if (status != GATE_OK)
-            gate_fail(err, status, "provider %s: %s", config->instances[i].name, why.message);
+            gate_fail(err, status, "provider %s: %s", c->name, why.message);
     }
     if (status != GATE_OK) {
         gate_pool_destroy(pool);
@@ -142,13 +134,10 @@ static void destroy_instance(struct gate_instance *inst)
         inst->filter->instance_destroy(inst->filter_state);
     if (inst->filter_values != NULL)
         gate_values_free(inst->filter_plugin, inst->filter_values);
-    if (inst->ops != NULL && inst->account.state != NULL && inst->ops->account_detach != NULL)
-        inst->ops->account_detach(inst->state, inst->account.state);
     if (inst->ops != NULL && inst->state != NULL && inst->ops->instance_destroy != NULL)
         inst->ops->instance_destroy(inst->state);
     if (inst->values != NULL)
         gate_values_free(inst->plugin, inst->values);
-    free(inst->account.id);
     free(inst->name);
 }
 
@@ -164,7 +153,7 @@ void gate_pool_destroy(struct gate_pool *pool)
 
 /* ---- finding */
 
-const struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count)
+struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count)
 {
     *count = pool->count;
     return pool->instances;
@@ -183,6 +172,11 @@ const struct gate_dialect_ops *gate_pool_default_dialect(const struct gate_pool 
     return pool->default_dialect;
 }
 
+static bool has_accounts(const struct gate_instance *inst)
+{
+    return atomic_load_explicit(&inst->accounts, memory_order_relaxed) > 0;
+}
+
 static bool resolve_prefixed(const struct gate_pool *pool, struct gate_str name,
                              struct gate_resolved *out)
 {
@@ -191,7 +185,8 @@ static bool resolve_prefixed(const struct gate_pool *pool, struct gate_str name,
         return false;
     struct gate_str prefix = {name.ptr, (size_t)(slash - name.ptr)};
     for (size_t i = 0; i < pool->count; i++) {
-        if (!gate_str_eq(prefix, gate_str_of(pool->instances[i].name)))
+        if (!gate_str_eq(prefix, gate_str_of(pool->instances[i].name)) ||
+            !has_accounts(&pool->instances[i]))
             continue;
         out->instance = &pool->instances[i];
         out->model = (struct gate_str){slash + 1, name.len - prefix.len - 1};
@@ -205,7 +200,8 @@ static bool resolve_claimed(const struct gate_pool *pool, struct gate_str name,
 {
     for (size_t i = 0; i < pool->count; i++) {
         const struct gate_instance *inst = &pool->instances[i];
-        if (inst->ops->claims != NULL && inst->ops->claims(inst->state, name) >= least) {
+        if (inst->ops->claims != NULL && has_accounts(inst) &&
+            inst->ops->claims(inst->state, name) >= least) {
             *out = (struct gate_resolved){inst, name};
             return true;
         }
@@ -246,7 +242,7 @@ static void visit(void *ctx, struct gate_str model)
         return; /* listed as a mapping */
     for (size_t i = 0; i < w->at; i++) {
         const struct gate_instance *earlier = &w->pool->instances[i];
-        if (earlier->ops->claims != NULL &&
+        if (earlier->ops->claims != NULL && has_accounts(earlier) &&
             earlier->ops->claims(earlier->state, model) == GATE_CLAIM_NAME)
             return; /* the earlier instance serves this name, and has listed it if it lists it */
     }
@@ -267,7 +263,7 @@ void gate_pool_each_model(const struct gate_pool *pool, const struct gate_genera
     struct walk w = {.generation = generation, .pool = pool, .cb = cb, .ctx = ctx};
     for (w.at = 0; w.at < pool->count; w.at++) {
         const struct gate_instance *inst = &pool->instances[w.at];
-        if (inst->ops->each_model != NULL)
+        if (inst->ops->each_model != NULL && has_accounts(inst))
             inst->ops->each_model(inst->state, visit, &w);
     }
 }

@@ -39,10 +39,12 @@ struct gate_member {
     struct gate_limits_rule limits;     /* override set by people */
     struct gate_attachment *attachment; /* NULL: the credential is missing or does not work */
     struct gate_error problem;          /* why attachment is NULL */
-    /* private to roster.c */
+    /* private to roster*.c */
     const struct gate_config_account *config; /* its entry there, or NULL */
-    char *seed; /* fingerprint of the seed it was made from, or NULL */
-    uint32_t saved_changes;
+    char *seed;                /* fingerprint of the seed it was made from, or NULL */
+    uint32_t saved_changes;    /* live.changes when its condition was written last */
+    struct gate_buf unwritten; /* a secret that storage did not take yet */
+    uint64_t unwritten_version;
 };
 
 struct gate_roster;

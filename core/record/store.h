@@ -30,6 +30,9 @@ enum gate_status gate_store_open(const struct gate_plugin *plugin, const struct 
  * fine. */
 void gate_store_close(struct gate_store *store);
 
+/* Any thread. Where the storage lies, for messages; valid until close. */
+const char *gate_store_directory(const struct gate_store *store);
+
 /* Any thread. Runs job on the store thread, in the order of posting. */
 void gate_store_post(struct gate_store *store, gate_store_job job, void *arg);
 /* Any thread but workers and the store thread: posts and waits. */
@@ -68,6 +71,14 @@ enum gate_status gate_storage_delete(struct gate_storage *s, struct gate_str key
                                      struct gate_error *err);
 enum gate_status gate_storage_add(struct gate_storage *s, struct gate_str key, int64_t delta,
                                   uint64_t ttl_ms, struct gate_error *err);
+/* Whether a write failed because storage does not work, so that it is worth trying again. Within a
+ * flush such a write takes the whole batch back; any other refusal concerns that write only. */
+static inline bool gate_storage_is_failure(enum gate_status status)
+{
+    return status != GATE_OK && status != GATE_ECONFLICT && status != GATE_ENOTFOUND &&
+           status != GATE_EINVAL && status != GATE_ELIMIT;
+}
+
 /* Visits all keys that start with prefix, in order; cb returns false to stop. */
 enum gate_status gate_storage_scan(struct gate_storage *s, struct gate_str prefix,
                                    bool (*cb)(void *ctx, const struct gate_record *record),
@@ -76,15 +87,16 @@ enum gate_status gate_storage_scan(struct gate_storage *s, struct gate_str prefi
 /* The keys of the schema. Each is followed by what its comment names. gate_store_open writes the
  * schema's version, migrates an older one and refuses a newer one. */
 #define GATE_KEY_SCHEMA "meta/schema"
-#define GATE_KEY_VAULT "meta/vault"       /* proof that the encryption key is the right one */
-#define GATE_KEY_ACCOUNT "account/"       /* id: JSON without secrets */
-#define GATE_KEY_CREDENTIAL "credential/" /* id: sealed by the vault; the lease has the same name  \
-                                           */
-#define GATE_KEY_CONDITION "condition/"   /* id: JSON: cooldown, exhausted, needs sign-in */
-#define GATE_KEY_QUOTA "quota/"           /* id: bytes of the quota plugin */
-#define GATE_KEY_AUDIT "audit/"           /* minute (8 hex digits)/kind/outcome/account: sums */
-#define GATE_KEY_DAY "day/"               /* day's end (8 hex digits of minutes)/...: sums */
-#define GATE_KEY_ALERT "alert/"           /* name: JSON */
+#define GATE_KEY_VAULT "meta/vault" /* proof that the encryption key is the right one */
+#define GATE_KEY_ACCOUNT "account/" /* id: JSON without secrets */
+#define GATE_KEY_CREDENTIAL                                                                        \
+    "credential/"                       /* id: sealed by the vault; the lease has the same name    \
+                                         */
+#define GATE_KEY_CONDITION "condition/" /* id: JSON: cooldown, exhausted, needs sign-in */
+#define GATE_KEY_QUOTA "quota/"         /* id: bytes of the quota plugin */
+#define GATE_KEY_AUDIT "audit/"         /* minute (8 hex digits)/kind/outcome/account: sums */
+#define GATE_KEY_DAY "day/"             /* day's end (8 hex digits of minutes)/...: sums */
+#define GATE_KEY_ALERT "alert/"         /* name: JSON */
 
 enum { GATE_STORE_SCHEMA = 1, GATE_STORE_MAX_FLUSHERS = 8 };
 

@@ -9,7 +9,7 @@ struct gate_attempt {
     struct gate_attempt_input input;
     const struct gate_attempt_events *events;
     void *ctx;
-    struct attempt_request request;
+    struct gate_built request;
     struct gate_upstream_call *call; /* NULL: none in flight */
     struct gate_timer clock;
     uint64_t started_ms, last_ms; /* sent; last piece of the body */
@@ -17,7 +17,7 @@ struct gate_attempt {
     struct gate_buf error_body;
     struct gate_header *error_headers; /* copies; one block */
     size_t error_header_count;
-    bool got_data, paused;
+    bool got_data, paused, asked_usage, sent;
     bool *gone; /* set when destroyed inside its own events */
 };
 
@@ -87,6 +87,7 @@ bool gate_attempt_judge(struct gate_attempt *a, struct gate_str body, bool in_st
         .status = 200,
         .body = {body.ptr, body.len < GATE_FAILURE_BODY ? body.len : GATE_FAILURE_BODY},
         .in_stream = in_stream,
+        .account = a->input.attachment->state,
     };
     struct gate_verdict verdict;
     classify(a, &answer, &verdict);
@@ -149,6 +150,7 @@ static void fail_refused(struct gate_attempt *a)
         .headers = a->error_headers,
         .header_count = a->error_header_count,
         .body = body,
+        .account = a->input.attachment->state,
     };
     classify(a, &answer, &f.verdict);
     if (f.verdict.kind == GATE_VERDICT_OK)
@@ -393,19 +395,19 @@ void gate_attempt_run(struct gate_attempt *a)
 {
     struct gate_error err;
     a->started_ms = a->last_ms = a->env->timers->now_ms;
-    if (a->input.instance->ops->answer != NULL) {
+    if (a->input.kind == GATE_USAGE_CHAT && a->input.instance->ops->answer != NULL) {
         run_local(a);
         return;
     }
-    enum gate_status status = gate_attempt_build(&a->input, &a->request, &err);
+    enum gate_status status = gate_attempt_build(&a->input, &a->request, &a->asked_usage, &err);
     if (status != GATE_OK) {
         fail_provider(a, status, err.message);
         return;
     }
     const struct gate_str lines[2] = {a->request.lines, gate_buf_str(&a->request.own_lines)};
     struct gate_upstream_request request = {
-        .endpoint = (struct gate_endpoint *)a->request.endpoint,
-        .method = GATE_STR("POST"),
+        .endpoint = a->request.endpoint,
+        .method = a->request.part_count > 0 ? GATE_STR("POST") : GATE_STR("GET"),
         .path = gate_buf_str(&a->request.path),
         .header_lines = lines,
         .header_line_count = 2,
@@ -414,6 +416,7 @@ void gate_attempt_run(struct gate_attempt *a)
         .connect_ms = a->input.clocks.connect_ms,
     };
     arm_clock(a);
+    a->sent = true;
     a->call = gate_upstream_send(&a->env->upstream, &request, &upstream_events, a);
     gate_buf_finish(&a->request.path);
     gate_buf_wipe(&a->request.own_lines);
@@ -428,10 +431,20 @@ void gate_attempt_destroy(struct gate_attempt *a)
     gate_timer_disarm(a->env->timers, &a->clock);
     if (a->call != NULL)
         a->env->upstream.ops->cancel(a->call);
-    gate_attempt_build_finish(&a->request);
+    gate_built_finish(&a->request);
     gate_buf_finish(&a->error_body);
     free(a->error_headers);
     free(a);
+}
+
+bool gate_attempt_asked_usage(const struct gate_attempt *a)
+{
+    return a->asked_usage;
+}
+
+bool gate_attempt_was_sent(const struct gate_attempt *a)
+{
+    return a->sent;
 }
 
 void gate_attempt_pause(struct gate_attempt *a)

@@ -26,6 +26,10 @@ struct gate_attempt_events {
 /* The views must live as long as the attempt. */
 struct gate_attempt_input {
     const struct gate_instance *instance;
+    const struct gate_attachment *attachment; /* of the account that was chosen */
+    enum gate_usage_kind kind;
+    struct gate_str query; /* of a search; page and rows too */
+    uint32_t page, rows;
     struct gate_str model;
     struct gate_str request_id;
     struct gate_str body;
@@ -40,6 +44,11 @@ struct gate_attempt *gate_attempt_create(struct gate_env *env,
 void gate_attempt_run(struct gate_attempt *a);
 /* Cancels what is in flight. NULL is fine. */
 void gate_attempt_destroy(struct gate_attempt *a);
+
+/* True: the upstream was asked for token counts that the client did not ask for. */
+bool gate_attempt_asked_usage(const struct gate_attempt *a);
+/* True: the request, or a part of it, has been handed to the upstream connection. */
+bool gate_attempt_was_sent(const struct gate_attempt *a);
 
 /* Back pressure; while paused the idle clock stands. */
 void gate_attempt_pause(struct gate_attempt *a);

@@ -1,15 +1,18 @@
 /*
- * env: what one worker offers to its requests. Built by worker.c, read-only for the request and
- * serve wings.
+ * env: what one worker offers to its requests. Built by worker.c; the request and serve wings read
+ * it.
  */
 #ifndef GATE_REQUEST_ENV_H
 #define GATE_REQUEST_ENV_H
 
 #include "base/log.h"
+#include "base/mailbox.h"
 #include "base/timer.h"
 #include "config.h"
-#include "pool/accounts.h"
-#include "script/script.h"
+#include "pool/credentials.h"
+#include "record/audit.h"
+#include "request/trace.h"
+#include "script/policy.h"
 #include "upstream/upstream.h"
 
 struct gate_env {
@@ -20,10 +23,34 @@ struct gate_env {
     struct gate_upstream upstream;
     struct gate_timers *timers;
     struct gate_log_batch *log;
+    struct gate_mailbox *mailbox;    /* for answers that requests wait for */
+    struct gate_table_pin *accounts; /* the newest table */
+    const struct gate_quota *quota;
+    struct gate_credentials *credentials; /* NULL in tests without OAuth accounts */
+    struct gate_store *store;
+    struct gate_audit_batch *audit;
+    struct gate_trace_ring *recent;
+    struct gate_choice *scratch; /* of the selection at hand: too big for each request */
+    /* Hands a request for /admin/api to the control thread; reply runs on this worker, once, and
+     * never before forward returns. Views are copied. False: too many wait already. NULL in tests.
+     */
+    bool (*forward_admin)(struct gate_env *env, struct gate_str method, struct gate_str path,
+                          struct gate_str query, struct gate_str body,
+                          void (*reply)(void *ctx, int status, struct gate_str json), void *ctx);
+    void *gateway;       /* forward_admin's */
     uint64_t started_ms; /* wall clock */
-    uint64_t random;     /* state of this worker's request id generator */
+    uint64_t random;     /* state of this worker's generator */
     size_t active;       /* exchanges in flight */
     uint64_t served;     /* exchanges ended */
 };
+
+/* Random bits for ids and jitter; not for secrets. */
+static inline uint64_t gate_env_random(struct gate_env *env)
+{
+    uint64_t z = (env->random += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
 
 #endif

@@ -38,7 +38,10 @@ struct gate_exchange_input {
     void *client;
     const struct gate_dialect_ops *dialect; /* the client's */
     struct gate_str method, path;           /* path as it may be logged */
+    enum gate_usage_kind kind;              /* CHAT, or SEARCH: body is not looked at, query is */
     struct gate_str body;
+    struct gate_str query; /* of a search, decoded UTF-8 */
+    uint32_t rows;         /* results of a search, 1 to 100 */
     struct gate_str request_id;
     struct gate_str key_name;
     struct gate_str peer;              /* the client's address, for the log */

@@ -1,4 +1,5 @@
-/* exchange_internal: what exchange.c (the steps) and answer.c (the answer to the client) share. */
+/* exchange_internal: what exchange.c (the steps), pick.c (which account), failing.c (what follows a
+ * failure), answer.c (the answer to the client) and search.c (web search) share. */
 #ifndef GATE_REQUEST_EXCHANGE_INTERNAL_H
 #define GATE_REQUEST_EXCHANGE_INTERNAL_H
 
@@ -10,29 +11,55 @@
 enum {
     EXCHANGE_HOLD_JSON =
         64 * 1024, /* a JSON answer up to this size is complete before the client sees any of it */
+    EXCHANGE_HOLD_SEARCH = 1 << 20,  /* a search's answer is rewritten, so all of it is held */
     EXCHANGE_HIGH_WATER = 64 * 1024, /* backlog at which the upstream is paused */
+    EXCHANGE_MAX_HEADERS = GATE_CONFIG_MAX_ROUTE_HEADERS,
 };
 
 /* One place that may answer. */
 struct exchange_target {
     const struct gate_instance *instance;
-    char *model;
+    char *model; /* "" for a search */
     struct gate_clocks clocks;
 };
 
 enum answer_mode { ANSWER_NONE = 0, ANSWER_STREAM, ANSWER_JSON };
 
+/* Something on another thread that the exchange waits for. */
+struct exchange_wait;
+
 struct gate_exchange {
     struct gate_exchange_input in;
     struct gate_request_facts facts;
-    char *model; /* as the client asked, decoded */
-    struct exchange_target targets[GATE_SCRIPT_MAX_TARGETS];
+    struct gate_header route_headers[EXCHANGE_MAX_HEADERS];
+    enum gate_usage_kind kind;
+    char *model; /* as the client asked, decoded; "" for a search */
+    struct exchange_target *targets;
     size_t target_count, target; /* how many, and which is being tried */
+
+    /* The account of the attempt at hand. */
+    struct gate_table_pin *pin;
+    const struct gate_entry *entry; /* NULL: none is taken */
+    struct gate_reservation reservation;
+    bool probe, well;                  /* well: its answer has begun */
+    struct gate_trace_attempt *traced; /* its line in the trace */
+    struct gate_account **tried;       /* retained */
+    size_t tried_count;
+    struct gate_account *refreshed; /* whose token was renewed for this request; retained */
+    struct exchange_wait *wait;
+    uint64_t sticky, tokens; /* hash of the conversation; estimate that is reserved */
+
     struct gate_attempt *attempt;
+    uint64_t attempt_us; /* when it began, monotonic */
     struct gate_stream stream;
     struct gate_buf hold;         /* a JSON answer that has not gone out yet */
     struct gate_buf content_type; /* of the answer at hand */
     struct gate_buf headers;      /* "name\0value\0" of the answer's headers that the client gets */
+    struct gate_failure last;     /* of the last attempt that failed */
+    bool has_failed;
+    struct gate_usage usage;
+    bool has_usage;
+    uint64_t text_bytes; /* of the answer, where no usage comes */
     struct gate_timer keepalive;
     uint64_t last_write_ms;
     int64_t content_length; /* upstream's, -1 unknown */
@@ -43,6 +70,7 @@ struct gate_exchange {
     enum answer_mode mode;
     bool committed; /* the head has gone to the client: no other target after this */
     bool paused;
+    struct gate_trace trace;
 };
 
 static inline const struct exchange_target *exchange_target(const struct gate_exchange *x)
@@ -51,10 +79,56 @@ static inline const struct exchange_target *exchange_target(const struct gate_ex
 }
 
 /* exchange.c */
-/* Ends the exchange: log line, x freed, the client's end(). */
-void exchange_finish(struct gate_exchange *x, bool complete, const char *outcome, const char *code);
-/* The attempt failed: tries the next target, or tells the client. Frees x in the latter case. */
+/* Ends the exchange: log line, audit, trace, x freed, the client's end(). outcome and code are for
+ * the log; audit is the outcome that is counted. */
+void exchange_finish(struct gate_exchange *x, bool complete, const char *outcome, const char *code,
+                     const char *audit);
+/* Ends it with an error of the gateway's own making. */
+void exchange_refuse(struct gate_exchange *x, const struct gate_api_error *error,
+                     const char *audit);
+/* Finds an account for the target at hand or those behind it and starts an attempt; or waits; or
+ * ends the exchange. */
+void exchange_advance(struct gate_exchange *x);
+/* The answer was good to its end. */
+void exchange_answered(struct gate_exchange *x);
+void exchange_add_target(struct gate_exchange *x, const struct gate_instance *instance,
+                         struct gate_str model, const struct gate_target *overrides);
+/* What scripts see of the request. */
+struct gate_route_view exchange_route_view(const struct gate_exchange *x);
+
+/* pick.c */
+enum exchange_pick { EXCHANGE_PICKED = 0, EXCHANGE_WAITS, EXCHANGE_NOBODY };
+enum exchange_pick exchange_pick(struct gate_exchange *x);
+/* The same account once more, with the newest credential. */
+enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_account *account);
+/* Waits for a credential newer than the one that was refused, then tries the account again. */
+void exchange_wait_refresh(struct gate_exchange *x, const struct gate_entry *entry);
+/* Gives back the account of the attempt at hand; once for each attempt. */
+void exchange_settle(struct gate_exchange *x, enum gate_outcome outcome);
+/* The answer has begun well. */
+void exchange_note_well(struct gate_exchange *x);
+/* Forgets the wait; its answer will find nobody. */
+void exchange_abandon_wait(struct gate_exchange *x);
+void exchange_add_tried(struct gate_exchange *x, struct gate_account *account);
+
+/* failing.c */
+/* The attempt failed: tries another account or target, or tells the client. */
 void exchange_failed(void *ctx, struct gate_failure *f);
+/* No account is left for any target: says why. */
+void exchange_give_up(struct gate_exchange *x);
+/* "error:<code>", for the audit. */
+const char *exchange_error_outcome(char out[GATE_AUDIT_MAX_OUTCOME], const char *code);
+
+/* outcome.c */
+/* The one honest error when accounts could not serve: status, code and text from what the trace
+ * knows. *limited: the limit that all of them have in common, for the audit; NULL: not limited. */
+struct exchange_outcome {
+    int status;
+    const char *type, *code, *limited;
+    uint64_t retry_after_ms;
+    char message[1024];
+};
+void exchange_outcome(const struct gate_exchange *x, struct exchange_outcome *out);
 
 /* answer.c */
 extern const struct gate_attempt_events exchange_attempt_events;
@@ -63,5 +137,12 @@ void exchange_write(struct gate_exchange *x, struct gate_str bytes);
 void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, int64_t length);
 /* Starts the keepalive comments of a stream client, if configured. */
 void exchange_start_keepalive(struct gate_exchange *x);
+/* Adds a header for the client; kept until the head goes out. */
+void exchange_add_header(struct gate_exchange *x, struct gate_str name, struct gate_str value);
+void exchange_add_retry_after(struct gate_exchange *x, uint64_t ms);
+
+/* search.c */
+/* The whole answer of a search is in x->hold: rewrites it for the client. */
+void exchange_search_done(struct gate_exchange *x);
 
 #endif

@@ -13,6 +13,7 @@
 enum {
     GATE_API_LOG_LINES = 20,    /* lines of one state in one second; more are counted only */
     GATE_API_LOG_MESSAGE = 500, /* bytes of one message; the rest is cut */
+    GATE_API_FIELDS = 32,       /* of one object */
 };
 
 /* One state's side of the API. Zeroed by its owner; must outlive the state. */
@@ -34,10 +35,11 @@ uint64_t gate_api_hash(struct gate_str s);
 /* ---- read-only objects; all of these may raise */
 
 void gate_api_push_str(lua_State *L, struct gate_str s);
-/* Pushes a table that maps names[i] to i: what the fields of an object are found by. */
+void gate_api_push_count(lua_State *L, uint64_t n); /* at most math.maxinteger */
+/* Pushes what gate_api_field finds fields by: names[i] is field i. At most GATE_API_FIELDS. */
 void gate_api_push_fields(lua_State *L, const char *const *names, int count);
-/* In an __index function: the number of the field that is asked for, found in the table at that
- * upvalue. An unknown field raises "<owner> has no field '...'". */
+/* In an __index function: the number of the field that is asked for, by the upvalue that
+ * gate_api_push_fields made. An unknown field raises "<owner> has no field '...'". */
 int gate_api_field(lua_State *L, int upvalue, const char *owner);
 /* Turns the __index function on top of the stack into a metatable that hides itself and refuses
  * writes. */

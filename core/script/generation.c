@@ -27,9 +27,11 @@ struct module {
 struct gate_generation {
     atomic_uint references;
     uint64_t number;
-    const char *script_dir; /* lent; NULL once the generation is loaded */
-    bool has_routing;
-    struct gate_buf models, routing; /* models is freed once its mappings are known */
+    bool loading;
+    const char *script_dir; /* lent while loading; NULL: there is none */
+    bool has_routing, has_accounts;
+    struct gate_buf models, routing, accounts; /* models is freed once its mappings are known */
+    struct gate_policy_store policy;           /* the data of accounts.lua */
     struct module modules[GATE_SCRIPT_MAX_MODULES];
     size_t module_count;
     struct gate_mapping *mappings; /* sorted by name; each entry is one block with both texts */
@@ -68,11 +70,14 @@ static enum gate_status read_file(const char *path, const char *shown, struct ga
     return status;
 }
 
-/* Reads dir/name. *found tells whether it is there. */
+/* Reads dir/name. *found tells whether it is there; dir may be NULL. */
 static enum gate_status read_conf(const char *dir, const char *name, struct gate_buf *out,
                                   bool *found, struct gate_error *err)
 {
     char path[PATH_CAP];
+    *found = false;
+    if (dir == NULL)
+        return GATE_OK;
     int n = snprintf(path, sizeof path, "%s/%s", dir, name);
     if (n < 0 || (size_t)n >= sizeof path)
         return gate_fail(err, GATE_EINVAL, "%s: path too long", name);
@@ -117,11 +122,15 @@ enum gate_status gate_generation_module(void *generation, struct gate_str name,
             return GATE_OK;
         }
     }
-    if (g->script_dir == NULL)
+    if (!g->loading)
         return gate_fail(err, GATE_EDENIED,
                          "module '%.*s' was not required while the file was loaded: call require "
                          "at the top of the file",
                          (int)name.len, name.ptr);
+    if (g->script_dir == NULL)
+        return gate_fail(err, GATE_ENOTFOUND,
+                         "module '%.*s' not found: there is no script directory", (int)name.len,
+                         name.ptr);
     if (g->module_count == GATE_SCRIPT_MAX_MODULES)
         return gate_fail(err, GATE_ELIMIT, "more than %d modules", GATE_SCRIPT_MAX_MODULES);
     enum gate_status status = read_module(g, name, err);
@@ -133,19 +142,10 @@ enum gate_status gate_generation_module(void *generation, struct gate_str name,
 
 /* ---------------------------------------------------------------- mappings */
 
-static int compare_str(struct gate_str a, struct gate_str b)
-{
-    size_t n = a.len < b.len ? a.len : b.len;
-    int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
-    if (order != 0)
-        return order;
-    return (a.len > b.len) - (a.len < b.len);
-}
-
 static int compare_mappings(const void *a, const void *b)
 {
     const struct gate_mapping *x = a, *y = b;
-    return compare_str(x->name, y->name);
+    return gate_script_compare(x->name, y->name);
 }
 
 /* NULL, or why the pair cannot be a mapping. */
@@ -178,7 +178,7 @@ static const struct gate_mapping *find_mapping(const struct gate_mapping *sorted
     size_t low = 0;
     while (count > 0) {
         size_t half = count / 2;
-        int order = compare_str(sorted[low + half].name, name);
+        int order = gate_script_compare(sorted[low + half].name, name);
         if (order == 0)
             return &sorted[low + half];
         if (order < 0) {
@@ -291,9 +291,11 @@ enum gate_status gate_generation_load(const char *conf_dir, const char *script_d
     bool has_models = false;
     atomic_init(&g->references, 1);
     g->number = number;
+    g->loading = true;
     g->script_dir = script_dir;
     gate_buf_init(&g->models, FILE_ROOM);
     gate_buf_init(&g->routing, FILE_ROOM);
+    gate_buf_init(&g->accounts, FILE_ROOM);
     enum gate_status status = read_conf(conf_dir, "models.lua", &g->models, &has_models, err);
     if (status == GATE_OK)
         status = load_mappings(g, has_models, extra, extra_count, err);
@@ -301,8 +303,11 @@ enum gate_status gate_generation_load(const char *conf_dir, const char *script_d
     if (status == GATE_OK)
         status = read_conf(conf_dir, "routing.lua", &g->routing, &g->has_routing, err);
     if (status == GATE_OK)
+        status = read_conf(conf_dir, "accounts.lua", &g->accounts, &g->has_accounts, err);
+    if (status == GATE_OK)
         status = gate_script_create(g, &scratch, err);
     gate_script_destroy(scratch);
+    g->loading = false;
     g->script_dir = NULL;
     if (status != GATE_OK) {
         gate_generation_release(g);
@@ -323,6 +328,8 @@ void gate_generation_release(struct gate_generation *g)
         return;
     gate_buf_finish(&g->models);
     gate_buf_finish(&g->routing);
+    gate_buf_finish(&g->accounts);
+    gate_policy_store_finish(&g->policy);
     for (size_t i = 0; i < g->module_count; i++) {
         free(g->modules[i].name);
         free(g->modules[i].text);
@@ -354,4 +361,20 @@ bool gate_generation_routing(const struct gate_generation *g, struct gate_str *t
 {
     *text = gate_buf_str(&g->routing);
     return g->has_routing;
+}
+
+bool gate_generation_accounts(const struct gate_generation *g, struct gate_str *text)
+{
+    *text = gate_buf_str(&g->accounts);
+    return g->has_accounts;
+}
+
+struct gate_policy_store *gate_generation_policy_store(struct gate_generation *g)
+{
+    return g->loading ? &g->policy : NULL;
+}
+
+const struct gate_account_policy *gate_generation_policy(const struct gate_generation *g)
+{
+    return &g->policy.policy;
 }

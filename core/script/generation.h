@@ -1,11 +1,13 @@
 /*
- * generation: what generation.c and script.c share beyond script.h. Nobody else includes it.
+ * generation: what the files that load and run scripts share beyond script.h and policy.h. Nobody
+ * outside this wing includes it.
  */
 #ifndef GATE_SCRIPT_GENERATION_H
 #define GATE_SCRIPT_GENERATION_H
 
+#include "script/policy.h"
+#include "script/policy_load.h"
 #include "script/sandbox.h"
-#include "script/script.h"
 
 enum {
     GATE_SCRIPT_MAX_MODULES = 64,
@@ -20,9 +22,15 @@ static const struct gate_sandbox_limits GATE_SCRIPT_LOAD_LIMITS = {GATE_SCRIPT_L
                                                                    GATE_SCRIPT_LOAD_CPU_MS};
 static const struct gate_sandbox_limits GATE_SCRIPT_ROUTE_LIMITS = {GATE_SCRIPT_CALL_BUDGET,
                                                                     GATE_SCRIPT_ROUTE_CPU_MS};
+static const struct gate_sandbox_limits GATE_SCRIPT_SELECT_LIMITS = {GATE_SCRIPT_CALL_BUDGET,
+                                                                     GATE_SCRIPT_SELECT_CPU_MS};
 
 /* Text of conf/routing.lua; false: there is none. Valid as long as g. */
 bool gate_generation_routing(const struct gate_generation *g, struct gate_str *text);
+/* The same for conf/accounts.lua. */
+bool gate_generation_accounts(const struct gate_generation *g, struct gate_str *text);
+/* Where the data of accounts.lua goes while the generation is being loaded; NULL afterwards. */
+struct gate_policy_store *gate_generation_policy_store(struct gate_generation *g);
 /* gate_sandbox_setup.module: a module's text. While the generation is being loaded a module is read
  * from script_dir and kept; afterwards only what was kept exists. */
 enum gate_status gate_generation_module(void *generation, struct gate_str name,
@@ -36,6 +44,16 @@ static inline bool gate_script_is_printable(struct gate_str s)
             return false;
     }
     return true;
+}
+
+/* Order of bytes, as sorted tables are searched. */
+static inline int gate_script_compare(struct gate_str a, struct gate_str b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
 }
 
 #endif

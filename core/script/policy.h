@@ -116,8 +116,9 @@ enum gate_action {
     GATE_ACTION_NEXT_ACCOUNT,
     GATE_ACTION_NEXT_TARGET,
     GATE_ACTION_FAIL,
+    GATE_ACTIONS,
 };
-extern const char *const gate_action_names[]; /* by enum gate_action; "default" first */
+extern const char *const gate_action_names[GATE_ACTIONS]; /* "default" first */
 
 /* In Lua: failure.kind ("auth", "rate_limited", "quota_exhausted", "overloaded", "blocked",
  * "client_error", "network", "truncated", "timeout", "garbage"), .status (0: none), .code,

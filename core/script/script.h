@@ -5,7 +5,7 @@
  *
  * Scripts decide; they do no I/O. conf/models.lua returns a table of model names, conf/routing.lua
  * returns route(req) or a table with a `route` function. Either file may be absent: then names map
- * to themselves.
+ * to themselves. What conf/accounts.lua decides is in policy.h.
  */
 #ifndef GATE_SCRIPT_SCRIPT_H
 #define GATE_SCRIPT_SCRIPT_H
@@ -29,10 +29,10 @@ struct gate_mapping {
     struct gate_str target; /* what it stands for: a model or instance/model */
 };
 
-/* Reads conf_dir/{models,routing}.lua, compiles and runs them in a scratch state, checks what they
- * return. Control thread. A missing directory or file is fine. Errors carry file:line. Owner:
- * caller. `extra` are mappings from the environment; they win over conf/models.lua. script_dir is
- * where `require "gate.x"` looks (scripts/). */
+/* Reads conf_dir/{models,routing,accounts}.lua, compiles and runs them in a scratch state, checks
+ * what they return. Control thread. A missing directory (NULL too) or file is fine. Errors carry
+ * file:line. Owner: caller. `extra` are mappings from the environment; they win over
+ * conf/models.lua. script_dir is where `require "gate.x"` looks (scripts/). */
 enum gate_status gate_generation_load(const char *conf_dir, const char *script_dir,
                                       const struct gate_mapping *extra, size_t extra_count,
                                       uint64_t number, struct gate_generation **out,

@@ -96,6 +96,8 @@ static void make_parts(struct gate_builder *b)
 {
     struct gate_built *r = b->out;
     struct gate_str body = b->body;
+    if (b->edit_count == 0 && body.len == 0)
+        return;
     if (b->edit_count == 0) {
         r->whole = (struct iovec){(void *)body.ptr, body.len};
         r->parts = &r->whole;
@@ -157,7 +159,7 @@ enum gate_status gate_builder_end(struct gate_builder *b, struct gate_str defaul
     if (b->status == GATE_OK)
         return GATE_OK;
     gate_built_finish(b->out);
-    return gate_fail(err, b->status, "%s built a request with %s", who, b->problem);
+    return gate_fail(err, b->status, "provider %s built a request with %s", who, b->problem);
 }
 
 void gate_built_finish(struct gate_built *r)

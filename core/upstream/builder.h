@@ -46,8 +46,8 @@ struct gate_builder {
 /* Starts a description. body may be empty. */
 void gate_builder_init(struct gate_builder *b, struct gate_str body, struct gate_built *out);
 /* Ends it: default_path is used when the plugin gave none (empty: it must), content-type defaults
- * to application/json. Not GATE_OK: err says what was wrong with it, `who` made it; out is
- * finished. */
+ * to application/json. `who` is the provider plugin, for messages. Not GATE_OK: err says what was
+ * wrong; out is finished. */
 enum gate_status gate_builder_end(struct gate_builder *b, struct gate_str default_path,
                                   const char *who, struct gate_error *err);
 /* Frees; secrets are wiped. A zeroed or finished one is fine. */

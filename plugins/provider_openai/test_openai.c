@@ -286,6 +286,7 @@ int main(void)
     tcase_add_test(tc, test_claims);
     suite_add_tcase(suite, tc);
     suite_add_tcase(suite, test_failure_case());
+    suite_add_tcase(suite, test_models_case());
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -9,5 +9,6 @@
 extern const struct gate_plugin gate_plugin;
 
 TCase *test_failure_case(void); /* test_failure.c */
+TCase *test_models_case(void);  /* test_models.c */
 
 #endif

@@ -10,7 +10,7 @@
 #include "qwen.h"
 #include "text.h"
 
-enum { QWEN_REFUSAL_MAX = 384 };
+enum { QWEN_REFUSAL_MAX = 64 + 384 + 2 };
 
 /* Describes a POST of the form to the login service. */
 void qwen_oauth_post(const struct qwen_instance *instance, struct gate_str path,

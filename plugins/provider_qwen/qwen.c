@@ -225,8 +225,10 @@ static bool account_serves(void *arg, void *account_arg, struct gate_str model)
         plan = account->plan;
     else if (instance->plan != QWEN_PLANS)
         plan = instance->plan;
+    if (plan_has(plan, model))
+        return true;
     if (claims(instance, model) != GATE_CLAIM_NO)
-        return plan_has(plan, model);
+        return false;
     return plan != QWEN_OAUTH || served_plans(instance) == 1u << QWEN_OAUTH;
 }
 

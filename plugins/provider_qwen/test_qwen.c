@@ -246,6 +246,8 @@ START_TEST(test_refused_options)
     static const char *const bad[][2] = {
         {"plan", "gold"},       {"region", "moon"},         {"base_url", "nowhere"},
         {"client_version", ""}, {"client_version", "1\n2"}, {"client_version", "1 2"},
+        {"client_id", ""},      {"client_id", "a b"},       {"client_id", "a\r\nb"},
+        {"auth_url", ""},       {"auth_url", "nowhere"},
     };
     static const char *const coding_us[] = {"plan", "coding", "region", "us", NULL};
     struct gate_value *values;
@@ -388,8 +390,12 @@ int main(void)
     tcase_add_test(tc, test_models_option);
     tcase_add_test(tc, test_two_plans);
     suite_add_tcase(suite, tc);
+    suite_add_tcase(suite, test_serves_case());
     suite_add_tcase(suite, test_marks_case());
     suite_add_tcase(suite, test_verdict_case());
+    suite_add_tcase(suite, test_login_case());
+    suite_add_tcase(suite, test_refresh_case());
+    suite_add_tcase(suite, test_search_case());
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

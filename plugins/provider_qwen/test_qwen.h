@@ -11,8 +11,12 @@
 
 extern const struct gate_plugin gate_plugin;
 
+TCase *test_serves_case(void);  /* test_serves.c */
 TCase *test_marks_case(void);   /* test_marks.c */
 TCase *test_verdict_case(void); /* test_verdict.c */
+TCase *test_login_case(void);   /* test_login.c */
+TCase *test_refresh_case(void); /* test_refresh.c */
+TCase *test_search_case(void);  /* test_search.c */
 
 /* One instance with one account, for a test. */
 struct qwen_setup {

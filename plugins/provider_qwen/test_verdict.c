@@ -48,6 +48,13 @@ static const struct sample samples[] = {
     {KEY, 504, ERR("stream timeout", "x"), GATE_VERDICT_OVERLOADED, 0},
     {KEY, 500, "", GATE_VERDICT_OVERLOADED, 0},
     {KEY, 200, "{\"choices\":[{\"message\":{\"content\":\"quota\"}}]}", GATE_VERDICT_OK, 0},
+    /* a web search */
+    {PORTAL, 200, "{\"status\":0,\"message\":\"ok\",\"data\":{\"docs\":[]}}", GATE_VERDICT_OK, 0},
+    {PORTAL, 200, "{\"status\":0}", GATE_VERDICT_GARBAGE, 0},
+    {PORTAL, 200, "{\"status\":0,\"data\":null}", GATE_VERDICT_GARBAGE, 0},
+    {PORTAL, 200, "{\"status\":9,\"message\":\"too many requests\",\"data\":{}}",
+     GATE_VERDICT_RATE_LIMITED, 0},
+    {PORTAL, 500, "{\"status\":0,\"data\":{}}", GATE_VERDICT_OVERLOADED, 0},
     /* in a stream */
     {KEY, 0, "{\"code\":\"InvalidParameter\",\"message\":\"Role must be user\"}",
      GATE_VERDICT_CLIENT_ERROR, 0},
@@ -111,6 +118,38 @@ START_TEST(test_messages)
         &v);
     ck_assert_str_eq(v.code, "error_finish");
     ck_assert_str_eq(v.message, "slow");
+}
+END_TEST
+
+/* One instance with a key and a login: the account that answered decides what the code means. Where
+ * it is not known, the instance's logins do. */
+START_TEST(test_by_account)
+{
+    struct gate_credential login = {GATE_CREDENTIAL_OAUTH, GATE_STR(OAUTH_JSON)};
+    struct gate_answer answer = fake_answer(429, FREE_QUOTA);
+    struct gate_verdict v;
+    struct qwen_setup s;
+    void *portal;
+
+    qwen_setup_init(&s, NULL, GATE_CREDENTIAL_API_KEY, "sk-1");
+    s.ops->classify(s.instance, &answer, &v);
+    ck_assert_int_eq(v.kind, GATE_VERDICT_RATE_LIMITED);
+    ck_assert_int_eq(s.ops->account_attach(s.instance, &login, &portal, &s.err), GATE_OK);
+    s.ops->classify(s.instance, &answer, &v);
+    ck_assert_int_eq(v.kind, GATE_VERDICT_QUOTA_EXHAUSTED);
+    answer.account = s.account;
+    s.ops->classify(s.instance, &answer, &v);
+    ck_assert_int_eq(v.kind, GATE_VERDICT_RATE_LIMITED);
+    answer.account = portal;
+    s.ops->classify(s.instance, &answer, &v);
+    ck_assert_int_eq(v.kind, GATE_VERDICT_QUOTA_EXHAUSTED);
+    /* A gateway that does not know the member yet. */
+    answer.account = s.account;
+    answer.size = offsetof(struct gate_answer, account);
+    s.ops->classify(s.instance, &answer, &v);
+    ck_assert_int_eq(v.kind, GATE_VERDICT_QUOTA_EXHAUSTED);
+    s.ops->account_detach(s.instance, portal);
+    qwen_setup_finish(&s);
 }
 END_TEST
 
@@ -200,6 +239,7 @@ TCase *test_verdict_case(void)
 
     tcase_add_test(tc, test_samples);
     tcase_add_test(tc, test_messages);
+    tcase_add_test(tc, test_by_account);
     tcase_add_test(tc, test_recordings);
     return tc;
 }

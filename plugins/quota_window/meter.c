@@ -75,11 +75,28 @@ static bool slot_add(struct window_meter *m, size_t index, uint64_t *word, uint6
     uint64_t room = WINDOW_SLOT_MAX - held;
     uint64_t add = n < room ? n : room;
 
-    if (!atomic_compare_exchange_weak(&m->slots[index], word,
-                                      window_slot_pack(second, held + add)))
+    if (!atomic_compare_exchange_weak(&m->slots[index], word, window_slot_pack(second, held + add)))
         return false;
     window_minute_untake(m, n - add);
     return true;
+}
+
+/* slot_add for a slot of 64 or more seconds ago: what it holds is over. */
+static bool slot_reuse(struct window_kind *k, struct window_meter *m, size_t index, uint64_t *word,
+                       uint64_t second, uint64_t n)
+{
+    uint64_t over = window_slot_count(*word);
+    bool done;
+
+    if (over == 0)
+        return slot_add(m, index, word, second, 0, n);
+    /* Until that has left the total nobody must be refused for it. */
+    atomic_fetch_add(&k->busy, 1);
+    done = slot_add(m, index, word, second, 0, n);
+    if (done)
+        window_minute_untake(m, over);
+    atomic_fetch_sub(&k->busy, 1);
+    return done;
 }
 
 uint64_t window_minute_charge(struct window_kind *k, struct window_meter *m, uint64_t second,
@@ -96,11 +113,8 @@ uint64_t window_minute_charge(struct window_kind *k, struct window_meter *m, uin
 
         at = window_slot_second(word, index);
         if (at < second) {
-            /* A slot of 64 or more seconds ago: what it holds is over. */
-            if (slot_add(m, index, &word, second, 0, n)) {
-                window_minute_untake(m, count);
+            if (slot_reuse(k, m, index, &word, second, n))
                 return second;
-            }
         } else if (at == second || at > atomic_load(&k->clock)) {
             /* This second; or one of before the clock was set back, which then counts as this. */
             if (slot_add(m, index, &word, second, count, n))
@@ -135,16 +149,12 @@ void window_minute_return(struct window_meter *m, uint64_t second, uint64_t n)
 void window_minute_raise(struct window_kind *k, struct window_meter *m, uint64_t second, uint64_t n,
                          uint64_t clock)
 {
-    size_t index = second % WINDOW_SLOTS;
-    uint64_t word = atomic_load(&m->slots[index]);
-
     if (n == 0)
         return;
+    if (second > clock || window_is_over(second, clock))
+        second = atomic_load(&k->clock);
     atomic_fetch_add(&m->minute, n);
-    while (!window_is_over(second, clock) && window_slot_second(word, index) == second)
-        if (slot_add(m, index, &word, second, window_slot_count(word), n))
-            return;
-    window_minute_charge(k, m, atomic_load(&k->clock), n);
+    window_minute_charge(k, m, second, n);
 }
 
 /* ---------------------------------------------------------------- day */
@@ -166,7 +176,6 @@ bool window_day_take(struct window_kind *k, struct window_meter *m, int64_t offs
 
     do {
         at = day_at_hand(k, word, *day, offset_s);
-        used = window_day_used(m, at);
         used = window_day_number(word) < at ? 0 : window_day_count(word);
         if (!window_fits(used, n, limit))
             return false;
@@ -187,16 +196,6 @@ void window_day_return(struct window_meter *m, uint64_t day, uint64_t n)
         if (window_day_number(word) != day || less == 0)
             return;
     } while (!atomic_compare_exchange_weak(&m->day, &word, window_day_pack(day, count - less)));
-}
-
-void window_day_raise(struct window_kind *k, struct window_meter *m, int64_t offset_s, uint64_t day,
-                      uint64_t n, uint64_t clock)
-{
-    uint64_t today = window_day_of(clock, offset_s);
-
-    if (window_day_number(atomic_load(&m->day)) == day)
-        today = day;
-    window_day_take(k, m, offset_s, n, 0, &today);
 }
 
 /* ---------------------------------------------------------------- both */

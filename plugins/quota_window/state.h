@@ -34,7 +34,7 @@ enum {
 struct window_meter {
     /* of the last 61 seconds, and what reservers hold that are not through yet */
     _Alignas(WINDOW_LINE) _Atomic uint64_t minute;
-    _Atomic uint64_t day;                                      /* day number << 44 | count */
+    _Atomic uint64_t day;                                       /* day number << 44 | count */
     _Alignas(WINDOW_LINE) _Atomic uint64_t slots[WINDOW_SLOTS]; /* second >> 6 << 36 | count */
 };
 
@@ -141,9 +141,6 @@ bool window_day_take(struct window_kind *k, struct window_meter *m, int64_t offs
                      uint64_t limit, uint64_t *day);
 /* Gives n back to `day`; nothing if the counter is at another day. */
 void window_day_return(struct window_meter *m, uint64_t day, uint64_t n);
-/* Adds n without a limit: to `day` if the counter is still there, else to the day of `clock`. */
-void window_day_raise(struct window_kind *k, struct window_meter *m, int64_t offset_s, uint64_t day,
-                      uint64_t n, uint64_t clock);
 
 /* Drops from both rings what has left the window at `clock`. */
 void window_sweep(struct window_kind *k, uint64_t clock);

@@ -25,7 +25,8 @@ enum gate_status window_zone_parse(struct gate_str text, int64_t *offset_s, stru
                          "\"Z\"");
     most = text.ptr[0] == '-' ? EARLIEST_H : LATEST_H;
     if (minutes > 59 || hours * 60 + minutes > most * 60)
-        return gate_fail(err, GATE_EINVAL, "zone: an offset lies between \"-12:00\" and \"+14:00\"");
+        return gate_fail(err, GATE_EINVAL,
+                         "zone: an offset lies between \"-12:00\" and \"+14:00\"");
     *offset_s = (hours * 60 + minutes) * 60;
     if (text.ptr[0] == '-')
         *offset_s = -*offset_s;

@@ -206,15 +206,45 @@ void fake_request_apply(const struct fake_request *r, struct gate_str body, stru
     gate_buf_append(out, (struct gate_str){body.ptr + at, body.len - at});
 }
 
-bool fake_request_has_line(const struct fake_request *r, const char *line)
+static bool has_line(struct gate_str lines, const char *line)
 {
-    const char *p = r->lines.ptr, *end = r->lines.ptr + r->lines.len, *cr;
+    const char *p = lines.ptr, *end = lines.ptr + lines.len, *cr;
     size_t len = strlen(line);
 
     for (; p < end && (cr = memmem(p, (size_t)(end - p), "\r\n", 2)) != NULL; p = cr + 2)
         if ((size_t)(cr - p) == len && memcmp(p, line, len) == 0)
             return true;
     return false;
+}
+
+bool fake_request_has_line(const struct fake_request *r, const char *line)
+{
+    return r->lines.len > 0 && has_line(r->lines, line);
+}
+
+bool fake_request_has_header(const struct fake_request *r, const char *line)
+{
+    return r->headers.len > 0 && has_line(gate_buf_str(&r->headers), line);
+}
+
+const char *fake_request_body(struct fake_request *r)
+{
+    struct gate_buf *text = &r->edits[0].text;
+
+    if (r->edit_count == 0)
+        return NULL;
+    ck_assert_uint_eq(r->edit_count, 1);
+    ck_assert_uint_eq(r->edits[0].off, 0);
+    ck_assert_uint_eq(r->edits[0].len, 0);
+    gate_buf_append_byte(text, '\0');
+    text->len--;
+    return text->ptr;
+}
+
+struct gate_answer fake_answer(int status, const char *body)
+{
+    return (struct gate_answer){
+        .size = sizeof(struct gate_answer), .status = status, .body = gate_str_of(body)};
 }
 
 /* ---------------------------------------------------------------- calls and instances */

@@ -51,6 +51,14 @@ void fake_request_apply(const struct fake_request *r, struct gate_str body, stru
 
 /* Does the account's header block hold exactly this line? */
 bool fake_request_has_line(const struct fake_request *r, const char *line);
+/* Was exactly this line given as a single header? */
+bool fake_request_has_header(const struct fake_request *r, const char *line);
+/* The request's own body as a string, or NULL when it has none. Fails the test when it was not set
+ * in one piece. Valid until finish. */
+const char *fake_request_body(struct fake_request *r);
+
+/* An answer as the gateway would show it; body is lent. */
+struct gate_answer fake_answer(int status, const char *body);
 
 /* Scans body as the gateway does and fills call and facts. Fails the test when it does not scan. */
 void fake_call_init(struct gate_call *call, struct gate_request_facts *facts, struct gate_str body,

@@ -79,6 +79,18 @@ static inline const struct gate_config_instance *fixture_instance(const struct g
     return NULL;
 }
 
+/* The account of this id, which must be there. */
+static inline const struct gate_config_account *fixture_account(const struct gate_config *c,
+                                                                const char *id)
+{
+    for (size_t i = 0; i < c->instance_count; i++)
+        for (size_t a = 0; a < c->instances[i].account_count; a++)
+            if (strcmp(c->instances[i].accounts[a].id, id) == 0)
+                return &c->instances[i].accounts[a];
+    ck_abort_msg("there is no account %s", id);
+    return NULL;
+}
+
 static inline const struct gate_config_option *fixture_option(const struct gate_config_instance *i,
                                                               const char *name)
 {

@@ -16,60 +16,15 @@
  * stores may be open at once (two gateways on one storage). Every function below may be called from
  * any thread, while stores are open.
  *
- * As in storage_rocksdb, a counter is a record whose value is its sum as 8 bytes, little endian.
- * Writes of a batch are seen by reads inside it.
+ * As in storage_rocksdb: a counter is a record whose value is its sum in decimal; an addition never
+ * shortens a life; writes of a batch are seen by reads inside it; a batch whose commit fails is
+ * over. gate_store_open refuses records without a schema: whoever prepares some before it also
+ * writes GATE_KEY_SCHEMA "1".
  */
 #ifndef GATE_TEST_MEMORY_STORAGE_H
 #define GATE_TEST_MEMORY_STORAGE_H
 
-#include "base/buf.h"
-#include "base/clock.h"
-#include <pthread.h>
-#include <stdlib.h>
-
-enum memory_storage_mode {
-    MEMORY_STORAGE_WELL = 0,
-    /* Every write fails at once, commits included. */
-    MEMORY_STORAGE_FAIL_WRITES,
-    /* A full disk: writes inside a batch go through and their commit fails; others fail at once. */
-    MEMORY_STORAGE_FAIL_COMMITS,
-};
-
-struct memory_entry {
-    char *key, *value;
-    size_t key_len, value_len;
-    uint64_t version;
-    uint64_t expires_ms; /* 0: never */
-};
-
-struct memory_lease {
-    char *name, *owner; /* owner is NULL after a release */
-    uint64_t fence, expires_ms;
-    struct memory_lease *next;
-};
-
-/* How a key was before a batch touched it. */
-struct memory_undo {
-    struct memory_entry before; /* value NULL: absent */
-    struct memory_undo *next;   /* the write before it */
-};
-
-/* Zero it with memory_storage_init; the members are the functions' own. */
-struct memory_storage {
-    pthread_mutex_t lock; /* recursive; held between batch_begin and batch_commit */
-    struct memory_entry **entries;
-    size_t count, cap; /* sorted by key */
-    struct memory_lease *leases;
-    struct memory_undo *undo;
-    bool in_batch;
-    uint64_t last_version;
-    uint64_t now_ms; /* 0: the wall clock */
-    enum memory_storage_mode mode;
-    enum gate_status status;    /* of what fails */
-    uint64_t writes_until_fail; /* 0: not counting */
-    bool fail_open;
-    uint64_t commits, writes, syncs;
-};
+#include "memory_records.h"
 
 static inline void memory_storage_init(struct memory_storage *m)
 {
@@ -80,12 +35,6 @@ static inline void memory_storage_init(struct memory_storage *m)
     pthread_mutex_init(&m->lock, &attr);
     pthread_mutexattr_destroy(&attr);
     m->status = GATE_EIO;
-}
-
-static inline void memory_entry_finish(struct memory_entry *e)
-{
-    free(e->key);
-    free(e->value);
 }
 
 /* All stores must be closed. */
@@ -128,6 +77,14 @@ static inline void memory_storage_fail_after(struct memory_storage *m, uint64_t 
     pthread_mutex_unlock(&m->lock);
 }
 
+/* Has open fail, or no longer. */
+static inline void memory_storage_set_damaged(struct memory_storage *m, bool damaged)
+{
+    pthread_mutex_lock(&m->lock);
+    m->damaged = damaged;
+    pthread_mutex_unlock(&m->lock);
+}
+
 /* What a failing write returns; GATE_EIO unless it is set. */
 static inline void memory_storage_set_status(struct memory_storage *m, enum gate_status status)
 {
@@ -144,141 +101,6 @@ static inline void memory_storage_set_now(struct memory_storage *m, uint64_t now
     pthread_mutex_unlock(&m->lock);
 }
 
-static inline uint64_t memory_storage_now(const struct memory_storage *m)
-{
-    return m->now_ms != 0 ? m->now_ms : gate_clock_wall_ms();
-}
-
-/* ---- the sorted records; the caller holds the lock */
-
-/* Where key is, or where it belongs. */
-static inline size_t memory_storage_at(const struct memory_storage *m, struct gate_str key,
-                                       bool *found)
-{
-    size_t low = 0, high = m->count;
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct memory_entry *e = m->entries[middle];
-        size_t shorter = e->key_len < key.len ? e->key_len : key.len;
-        int order = shorter == 0 ? 0 : memcmp(e->key, key.ptr, shorter);
-        if (order == 0)
-            order = e->key_len < key.len ? -1 : e->key_len > key.len;
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static inline struct memory_entry *memory_storage_find(const struct memory_storage *m,
-                                                       struct gate_str key)
-{
-    bool found;
-    size_t at = memory_storage_at(m, key, &found);
-    if (!found)
-        return NULL;
-    struct memory_entry *e = m->entries[at];
-    return e->expires_ms != 0 && e->expires_ms <= memory_storage_now(m) ? NULL : e;
-}
-
-static inline void memory_storage_remove(struct memory_storage *m, struct gate_str key)
-{
-    bool found;
-    size_t at = memory_storage_at(m, key, &found);
-    if (!found)
-        return;
-    struct memory_entry *e = m->entries[at];
-    m->count--;
-    memmove(m->entries + at, m->entries + at + 1, (m->count - at) * sizeof *m->entries);
-    memory_entry_finish(e);
-    free(e);
-}
-
-static inline void memory_storage_set(struct memory_storage *m, struct gate_str key,
-                                      struct gate_str value, uint64_t version, uint64_t expires_ms)
-{
-    bool found;
-    size_t at = memory_storage_at(m, key, &found);
-    if (!found) {
-        if (m->count == m->cap) {
-            m->cap = m->cap ? m->cap * 2 : 64;
-            m->entries =
-                (struct memory_entry **)gate_realloc(m->entries, m->cap * sizeof *m->entries);
-        }
-        memmove(m->entries + at + 1, m->entries + at, (m->count - at) * sizeof *m->entries);
-        m->count++;
-        m->entries[at] = (struct memory_entry *)gate_calloc(1, sizeof **m->entries);
-        m->entries[at]->key = gate_strdup(key);
-        m->entries[at]->key_len = key.len;
-    }
-    struct memory_entry *e = m->entries[at];
-    char *copy = gate_strdup(value);
-    free(e->value);
-    e->value = copy;
-    e->value_len = value.len;
-    e->version = version;
-    e->expires_ms = expires_ms;
-}
-
-/* Notes how key is now, so that the batch can be taken back. */
-static inline void memory_storage_note(struct memory_storage *m, struct gate_str key)
-{
-    if (!m->in_batch)
-        return;
-    struct memory_undo *undo = (struct memory_undo *)gate_calloc(1, sizeof *undo);
-    bool found;
-    size_t at = memory_storage_at(m, key, &found);
-    if (found) {
-        undo->before = *m->entries[at];
-        undo->before.value =
-            gate_strdup((struct gate_str){m->entries[at]->value, m->entries[at]->value_len});
-    }
-    undo->before.key = gate_strdup(key);
-    undo->before.key_len = key.len;
-    undo->next = m->undo;
-    m->undo = undo;
-}
-
-/* Ends the batch; its writes stay or are taken back. */
-static inline void memory_storage_end_batch(struct memory_storage *m, bool keep)
-{
-    for (struct memory_undo *undo = m->undo, *next; undo != NULL; undo = next) {
-        next = undo->next;
-        struct memory_entry *before = &undo->before;
-        struct gate_str key = {before->key, before->key_len};
-        if (!keep && before->value == NULL)
-            memory_storage_remove(m, key);
-        else if (!keep)
-            memory_storage_set(m, key, (struct gate_str){before->value, before->value_len},
-                               before->version, before->expires_ms);
-        memory_entry_finish(before);
-        free(undo);
-    }
-    m->undo = NULL;
-    m->in_batch = false;
-    pthread_mutex_unlock(&m->lock); /* what batch_begin took */
-}
-
-/* Whether the write at hand may go through. */
-static inline enum gate_status memory_storage_admit(struct memory_storage *m, bool commit,
-                                                    struct gate_error *err)
-{
-    if (!commit && m->writes_until_fail > 0 && --m->writes_until_fail == 0)
-        m->mode = MEMORY_STORAGE_FAIL_WRITES;
-    if (m->mode == MEMORY_STORAGE_FAIL_WRITES ||
-        (m->mode == MEMORY_STORAGE_FAIL_COMMITS && (commit || !m->in_batch)))
-        return gate_fail(err, m->status, "memory storage: no space left on device");
-    if (!commit)
-        m->writes++;
-    return GATE_OK;
-}
-
 /* ---- the plugin's functions */
 
 static inline enum gate_status memory_ops_open(struct gate_str directory,
@@ -287,7 +109,7 @@ static inline enum gate_status memory_ops_open(struct gate_str directory,
 {
     struct memory_storage *m = (struct memory_storage *)(uintptr_t)values[0].string.ptr;
     pthread_mutex_lock(&m->lock);
-    bool fail = m->fail_open;
+    bool fail = m->damaged;
     pthread_mutex_unlock(&m->lock);
     if (fail)
         return gate_fail(err, GATE_EIO, "storage in %.*s is damaged", (int)directory.len,
@@ -323,30 +145,6 @@ static inline void memory_ops_record_release(void *store, struct gate_record *re
     free((void *)(uintptr_t)record->key.ptr);
     free((void *)(uintptr_t)record->value.ptr);
     memset(record, 0, sizeof *record);
-}
-
-static inline struct memory_lease *memory_storage_lease(const struct memory_storage *m,
-                                                        struct gate_str name)
-{
-    for (struct memory_lease *lease = m->leases; lease != NULL; lease = lease->next)
-        if (gate_str_eq(gate_str_of(lease->name), name))
-            return lease;
-    return NULL;
-}
-
-/* Version and fence of a conditional write. */
-static inline enum gate_status memory_storage_match(const struct memory_storage *m,
-                                                    struct gate_str key, uint64_t expected,
-                                                    uint64_t fence, struct gate_error *err)
-{
-    const struct memory_entry *e = memory_storage_find(m, key);
-    if (expected != UINT64_MAX && expected != (e != NULL ? e->version : 0))
-        return gate_fail(err, GATE_ECONFLICT, "memory storage: another version");
-    const struct memory_lease *lease = memory_storage_lease(m, key);
-    if (fence != 0 && lease != NULL && fence < lease->fence)
-        return gate_fail(err, GATE_ECONFLICT, "memory storage: fence %llu is behind %llu",
-                         (unsigned long long)fence, (unsigned long long)lease->fence);
-    return GATE_OK;
 }
 
 static inline enum gate_status memory_ops_put_if(void *store, struct gate_str key,
@@ -388,41 +186,35 @@ static inline enum gate_status memory_ops_delete_if(void *store, struct gate_str
     return status;
 }
 
-static inline int64_t memory_storage_number(const struct memory_entry *e)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; e != NULL && i < 8 && i < e->value_len; i++)
-        n |= (uint64_t)(unsigned char)e->value[i] << (8 * i);
-    return (int64_t)n;
-}
-
 static inline enum gate_status memory_ops_add(void *store, struct gate_str key, int64_t delta,
                                               uint64_t ttl_ms, int64_t *sum, struct gate_error *err)
 {
     struct memory_storage *m = (struct memory_storage *)store;
     pthread_mutex_lock(&m->lock);
-    enum gate_status status = memory_storage_admit(m, false, err);
+    const struct memory_entry *e = memory_storage_find(m, key);
+    int64_t total;
+    enum gate_status status = memory_storage_check_key(key, err);
+    if (status == GATE_OK && !memory_storage_number(e, &total))
+        status = gate_fail(err, GATE_EINVAL, "memory storage: not a counter");
+    if (status == GATE_OK)
+        status = memory_storage_admit(m, false, err);
     if (status == GATE_OK) {
-        uint64_t total =
-            (uint64_t)memory_storage_number(memory_storage_find(m, key)) + (uint64_t)delta;
-        char bytes[8];
-        for (size_t i = 0; i < sizeof bytes; i++)
-            bytes[i] = (char)(total >> (8 * i));
+        uint64_t expires_ms = ttl_ms != 0 ? memory_storage_now(m) + ttl_ms : 0;
+        if (e != NULL && (e->expires_ms == 0 || expires_ms == 0))
+            expires_ms = 0;
+        else if (e != NULL && e->expires_ms > expires_ms)
+            expires_ms = e->expires_ms;
+        total = (int64_t)((uint64_t)total + (uint64_t)delta);
+        char text[24];
+        int len = snprintf(text, sizeof text, "%lld", (long long)total);
         memory_storage_note(m, key);
-        memory_storage_set(m, key, (struct gate_str){bytes, sizeof bytes}, ++m->last_version,
-                           ttl_ms != 0 ? memory_storage_now(m) + ttl_ms : 0);
+        memory_storage_set(m, key, (struct gate_str){text, (size_t)len}, ++m->last_version,
+                           expires_ms);
         if (sum != NULL)
-            *sum = (int64_t)total;
+            *sum = total;
     }
     pthread_mutex_unlock(&m->lock);
     return status;
-}
-
-static inline bool memory_storage_holds(const struct memory_storage *m,
-                                        const struct memory_lease *lease, struct gate_str owner)
-{
-    return lease != NULL && lease->owner != NULL && lease->expires_ms > memory_storage_now(m) &&
-           gate_str_eq(gate_str_of(lease->owner), owner);
 }
 
 static inline enum gate_status memory_ops_lease_acquire(void *store, struct gate_str name,
@@ -432,12 +224,13 @@ static inline enum gate_status memory_ops_lease_acquire(void *store, struct gate
     struct memory_storage *m = (struct memory_storage *)store;
     pthread_mutex_lock(&m->lock);
     struct memory_lease *lease = memory_storage_lease(m, name);
-    bool free_ = lease == NULL || lease->owner == NULL ||
-                 lease->expires_ms <= memory_storage_now(m) ||
-                 memory_storage_holds(m, lease, owner);
+    bool renewed = memory_storage_holds(m, lease, owner);
+    bool vacant =
+        lease == NULL || lease->owner == NULL || lease->expires_ms <= memory_storage_now(m);
     enum gate_status status =
-        free_ ? memory_storage_admit(m, false, err)
-              : gate_fail(err, GATE_ECONFLICT, "memory storage: held by %s", lease->owner);
+        renewed || vacant
+            ? memory_storage_admit(m, false, err)
+            : gate_fail(err, GATE_ECONFLICT, "memory storage: held by %s", lease->owner);
     if (status == GATE_OK) {
         if (lease == NULL) {
             lease = (struct memory_lease *)gate_calloc(1, sizeof *lease);
@@ -448,7 +241,8 @@ static inline enum gate_status memory_ops_lease_acquire(void *store, struct gate
         free(lease->owner);
         lease->owner = gate_strdup(owner);
         lease->expires_ms = memory_storage_now(m) + ttl_ms;
-        *fence = ++lease->fence;
+        lease->fence += !renewed;
+        *fence = lease->fence;
     }
     pthread_mutex_unlock(&m->lock);
     return status;
@@ -487,18 +281,6 @@ static inline enum gate_status memory_ops_lease_release(void *store, struct gate
                                                         struct gate_error *err)
 {
     return memory_storage_renew((struct memory_storage *)store, name, owner, 0, err);
-}
-
-/* The record that scan shows next; the callback may write, so each step looks anew. */
-static inline const struct memory_entry *memory_storage_next(const struct memory_storage *m,
-                                                             struct gate_str from, bool behind)
-{
-    bool found;
-    size_t at = memory_storage_at(m, from, &found);
-    for (at += found && behind; at < m->count; at++)
-        if (m->entries[at]->expires_ms == 0 || m->entries[at]->expires_ms > memory_storage_now(m))
-            return m->entries[at];
-    return NULL;
 }
 
 static inline enum gate_status
@@ -552,22 +334,27 @@ static inline enum gate_status memory_ops_batch_commit(void *store, unsigned fla
                                                        struct gate_error *err)
 {
     struct memory_storage *m = (struct memory_storage *)store;
-    if (!m->in_batch)
-        return gate_fail(err, GATE_EINTERNAL, "memory storage: no batch to commit");
-    enum gate_status status = memory_storage_admit(m, true, err);
-    if (status == GATE_OK) {
-        m->commits++;
-        m->syncs += (flags & GATE_PUT_SYNC) != 0;
+    enum gate_status status = GATE_EINTERNAL;
+    pthread_mutex_lock(&m->lock); /* a batch of another thread holds it to its end */
+    if (!m->in_batch) {
+        gate_fail(err, status, "memory storage: no batch to commit");
+    } else {
+        status = memory_storage_admit(m, true, err);
+        m->commits += status == GATE_OK;
+        m->syncs += status == GATE_OK && (flags & GATE_PUT_SYNC) != 0;
+        memory_storage_end_batch(m, status == GATE_OK);
     }
-    memory_storage_end_batch(m, status == GATE_OK);
+    pthread_mutex_unlock(&m->lock);
     return status;
 }
 
 static inline void memory_ops_batch_abort(void *store)
 {
     struct memory_storage *m = (struct memory_storage *)store;
+    pthread_mutex_lock(&m->lock);
     if (m->in_batch)
         memory_storage_end_batch(m, false);
+    pthread_mutex_unlock(&m->lock);
 }
 
 static const struct gate_storage_ops memory_storage_ops = {
@@ -620,7 +407,8 @@ static inline char *memory_storage_read(struct memory_storage *m, const char *ke
 static inline int64_t memory_storage_counter(struct memory_storage *m, const char *key)
 {
     pthread_mutex_lock(&m->lock);
-    int64_t sum = memory_storage_number(memory_storage_find(m, gate_str_of(key)));
+    int64_t sum;
+    memory_storage_number(memory_storage_find(m, gate_str_of(key)), &sum);
     pthread_mutex_unlock(&m->lock);
     return sum;
 }

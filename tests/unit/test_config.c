@@ -23,12 +23,21 @@ START_TEST(without_anything_the_defaults_hold)
     ck_assert_uint_eq(c->mapping_count, 1);
     ck_assert(gate_str_eq(c->mappings[0].name, GATE_STR("research-model-v1")));
     ck_assert(gate_str_eq(c->mappings[0].target, GATE_STR("coder-model")));
-    ck_assert_uint_eq(c->instance_count, 1);
-    ck_assert_str_eq(c->instances[0].name, "echo");
-    ck_assert_str_eq(c->instances[0].plugin, "echo");
-    ck_assert_str_eq(c->instances[0].dedup, "auto");
-    ck_assert_uint_eq(c->instances[0].dedup_hold_ms, 150);
-    ck_assert_ptr_eq(c->instances[0].key_env, NULL);
+    ck_assert_ptr_eq(c->admin_key, NULL);
+    ck_assert_ptr_eq(c->secret, NULL);
+    ck_assert_str_eq(c->storage.plugin, "rocksdb");
+    ck_assert_str_eq(c->quota.plugin, "window");
+    ck_assert_uint_eq(c->storage.option_count + c->quota.option_count, 0);
+    ck_assert_uint_eq(c->counter_flush_ms, 500);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].set, 0);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].set, 0);
+    ck_assert(c->alerts.enabled);
+    ck_assert_uint_eq(c->alerts.threshold_percent, 80);
+    ck_assert_ptr_eq(c->alerts.webhook_url, NULL);
+    ck_assert(c->audit_success_log);
+    ck_assert_uint_eq(c->audit_retention_days, 30);
+    ck_assert_uint_eq(c->max_attempts, 32);
+    ck_assert_uint_eq(c->failover_ms, 300000);
     ck_assert_uint_eq(c->warning_count, 0);
     /* Nothing is made for a check. */
     ck_assert_ptr_eq(c->api_key, NULL);
@@ -51,6 +60,14 @@ START_TEST(variables_are_read)
     setenv("LLM_GATE_DRAIN_MS", "0", 1);
     setenv("LLM_GATE_ALLOW_PRIVATE", "1", 1);
     setenv("LLM_GATE_DATA_DIR", "elsewhere", 1);
+    setenv("LLM_GATE_SECRET", "16 bytes or more", 1);
+    setenv("LLM_GATE_COUNTER_FLUSH_MS", "0", 1);
+    setenv("LLM_GATE_MAX_ATTEMPTS", "256", 1);
+    setenv("LLM_GATE_FAILOVER_MS", "1", 1);
+    setenv("AUDIT_SUCCESS_LOG", "false", 1);
+    setenv("AUDIT_RETENTION_DAYS", "3650", 1);
+    setenv("CHAT_DAILY_LIMIT", "1000000000", 1);
+    setenv("SEARCH_RPM_LIMIT", "0", 1);
     c = fixture_load();
     ck_assert_str_eq(c->api_key, good_key);
     ck_assert_ptr_eq(c->api_key_file, NULL);
@@ -63,6 +80,25 @@ START_TEST(variables_are_read)
     ck_assert_uint_eq(c->drain_ms, 0);
     ck_assert(c->allow_private);
     ck_assert_str_eq(c->data_dir, "elsewhere");
+    ck_assert_str_eq(c->secret, "16 bytes or more");
+    ck_assert_uint_eq(c->counter_flush_ms, 0);
+    ck_assert_uint_eq(c->max_attempts, 256);
+    ck_assert_uint_eq(c->failover_ms, 1);
+    ck_assert(!c->audit_success_log);
+    ck_assert_uint_eq(c->audit_retention_days, 3650);
+    /* What no variable says is left to others; 0 says that there is no limit. */
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].set, GATE_LIMITS_RPD);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].values.requests_per_day, 1000000000);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].set, GATE_LIMITS_RPM);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].values.requests_per_minute, 0);
+    gate_config_destroy(c);
+
+    setenv("CHAT_RPM_LIMIT", "60", 1);
+    setenv("SEARCH_DAILY_LIMIT", "7", 1);
+    c = fixture_load();
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].values.requests_per_minute, 60);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].values.requests_per_day, 7);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].set, GATE_LIMITS_RPD | GATE_LIMITS_RPM);
     gate_config_destroy(c);
 }
 END_TEST
@@ -73,6 +109,9 @@ START_TEST(empty_variables_count_as_unset)
         "API_KEY",        "LOG_LEVEL",         "LLM_GATE_LOG_FORMAT",    "LLM_GATE_LISTEN",
         "MODEL_MAPPINGS", "LLM_GATE_WORKERS",  "LLM_GATE_ALLOW_PRIVATE", "LLM_GATE_DATA_DIR",
         "OPENAI_API_KEY", "DASHSCOPE_API_KEY", "QWEN_CREDS_JSON",        "OPENAI_BASE_URL",
+        "ADMIN_KEY",      "LLM_GATE_SECRET",   "CHAT_DAILY_LIMIT",       "SEARCH_RPM_LIMIT",
+        "ALERT_ENABLED",  "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_TYPE",     "ALERT_WEBHOOK_SECRET",
+        "QWEN_CLIENT_ID", "AUDIT_SUCCESS_LOG", "AUDIT_RETENTION_DAYS",   "LLM_GATE_MAX_ATTEMPTS",
     };
     struct gate_config *c;
 
@@ -81,8 +120,13 @@ START_TEST(empty_variables_count_as_unset)
     c = fixture_load();
     ck_assert_uint_eq(c->listen_port, 8080);
     ck_assert_uint_eq(c->mapping_count, 1);
-    ck_assert_uint_eq(c->instance_count, 1);
+    ck_assert_uint_eq(c->instance_count, 4);
+    ck_assert(c->instances[0].implicit && c->instances[1].implicit && c->instances[2].implicit);
     ck_assert_str_eq(c->data_dir, "./data");
+    ck_assert_ptr_eq(c->secret, NULL);
+    ck_assert_ptr_eq(c->alerts.webhook_url, NULL);
+    ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].set, 0);
+    ck_assert_uint_eq(c->warning_count, 0);
     gate_config_destroy(c);
 }
 END_TEST
@@ -103,6 +147,23 @@ static const struct {
     {"LLM_GATE_DRAIN_MS", "-1",
      "LLM_GATE_DRAIN_MS is \"-1\"; expected a whole number from 0 to 3600000"},
     {"LLM_GATE_ALLOW_PRIVATE", "yes", "LLM_GATE_ALLOW_PRIVATE is \"yes\"; expected 0 or 1"},
+    {"LLM_GATE_COUNTER_FLUSH_MS", "1001",
+     "LLM_GATE_COUNTER_FLUSH_MS is \"1001\"; expected a whole number from 0 to 1000"},
+    {"LLM_GATE_MAX_ATTEMPTS", "0",
+     "LLM_GATE_MAX_ATTEMPTS is \"0\"; expected a whole number from 1 to 256"},
+    {"LLM_GATE_FAILOVER_MS", "0",
+     "LLM_GATE_FAILOVER_MS is \"0\"; expected a whole number from 1 to 3600000"},
+    {"AUDIT_RETENTION_DAYS", "0",
+     "AUDIT_RETENTION_DAYS is \"0\"; expected a whole number from 1 to 3650"},
+    {"AUDIT_SUCCESS_LOG", "on", "AUDIT_SUCCESS_LOG is \"on\"; expected 0, 1, true or false"},
+    {"CHAT_DAILY_LIMIT", "1000000001",
+     "CHAT_DAILY_LIMIT is \"1000000001\"; expected a whole number from 0 (no limit) to 1000000000"},
+    {"CHAT_RPM_LIMIT", "-1",
+     "CHAT_RPM_LIMIT is \"-1\"; expected a whole number from 0 (no limit) to 1000000000"},
+    {"LLM_GATE_SECRET", "15 bytes it has", "LLM_GATE_SECRET has 15 bytes; expected 16 to 512"},
+    {"QWEN_CLIENT_ID", "two words",
+     "QWEN_CLIENT_ID is \"two words\"; expected 1 to 256 characters of printable ASCII without "
+     "spaces"},
     {"LLM_GATE_CONF_DIR", "nowhere",
      "LLM_GATE_CONF_DIR is \"nowhere\"; expected an existing directory"},
     {"LLM_GATE_PLUGIN_DIR", "no\nwhere",
@@ -225,100 +286,115 @@ START_TEST(mappings_are_read)
 }
 END_TEST
 
-/* ---- providers */
+/* ---- alerts */
 
-START_TEST(variables_make_providers)
+START_TEST(alerts_are_read)
 {
-    const struct gate_config_instance *i;
+    static const struct {
+        const char *name;
+        enum gate_webhook_type type;
+    } types[] = {
+        {"dingtalk", GATE_WEBHOOK_DINGTALK},
+        {"feishu", GATE_WEBHOOK_FEISHU},
+        {"slack", GATE_WEBHOOK_SLACK},
+        {"generic", GATE_WEBHOOK_GENERIC},
+    };
     struct gate_config *c;
 
-    setenv("DASHSCOPE_API_KEY", "sk-sp-1", 1);
-    setenv("OPENAI_API_KEY", "sk-2", 1);
-    setenv("QWEN_CREDS_JSON", "{\"access_token\":\"t\",\"expiry_date\":1}", 1);
+    setenv("ALERT_ENABLED", "True", 1);
+    setenv("ALERT_QUOTA_THRESHOLD_PERCENT", "100", 1);
+    setenv("ALERT_WEBHOOK_URL", "https://h.example:8443/robot/send?access_token=a%20b", 1);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        setenv("ALERT_WEBHOOK_TYPE", types[i].name, 1);
+        c = fixture_load();
+        ck_assert_int_eq(c->alerts.webhook_type, types[i].type);
+        gate_config_destroy(c);
+    }
+    setenv("ALERT_ENABLED", "0", 1);
+    setenv("ALERT_WEBHOOK_TYPE", "dingtalk", 1);
+    setenv("ALERT_WEBHOOK_SECRET", "SEC 1", 1);
     c = fixture_load();
-    ck_assert_uint_eq(c->instance_count, 4);
-
-    i = &c->instances[0];
-    ck_assert_str_eq(i->name, "qwen");
-    ck_assert_str_eq(i->plugin, "qwen");
-    ck_assert_int_eq(i->credential_kind, GATE_CREDENTIAL_API_KEY);
-    ck_assert_str_eq(i->secret, "sk-sp-1");
-    ck_assert_uint_eq(i->secret_len, 7);
-    ck_assert_uint_eq(i->option_count, 0);
-    ck_assert(i->from_environment);
-
-    i = &c->instances[1];
-    ck_assert_str_eq(i->name, "qwen-oauth");
-    ck_assert_str_eq(i->plugin, "qwen");
-    ck_assert_int_eq(i->credential_kind, GATE_CREDENTIAL_OAUTH);
-    ck_assert_str_eq(i->secret, "{\"access_token\":\"t\",\"expiry_date\":1}");
-
-    i = &c->instances[2];
-    ck_assert_str_eq(i->name, "openai");
-    ck_assert_str_eq(fixture_option(i, "base_url")->string, "https://api.openai.com/v1");
-    ck_assert(fixture_option(i, "catch_all")->boolean);
-    ck_assert_str_eq(c->instances[3].name, "echo");
-    ck_assert(!c->instances[3].from_environment);
-
-    gate_config_scrub_environment(c);
-    ck_assert_ptr_eq(getenv("DASHSCOPE_API_KEY"), NULL);
-    ck_assert_ptr_eq(getenv("OPENAI_API_KEY"), NULL);
-    ck_assert_ptr_eq(getenv("QWEN_CREDS_JSON"), NULL);
-    ck_assert_str_eq(c->instances[0].secret, "sk-sp-1");
+    ck_assert(!c->alerts.enabled);
+    ck_assert_uint_eq(c->alerts.threshold_percent, 100);
+    ck_assert_str_eq(c->alerts.webhook_url, "https://h.example:8443/robot/send?access_token=a%20b");
+    ck_assert_str_eq(c->alerts.webhook_secret, "SEC 1");
+    ck_assert_uint_eq(c->warning_count, 0);
     gate_config_destroy(c);
 }
 END_TEST
 
-START_TEST(base_addresses_from_variables)
+START_TEST(useless_alert_variables_are_warned_of)
 {
-    const struct gate_config_instance *i;
     struct gate_config *c;
 
-    /* A local server needs no key; a Qwen address without a key makes nothing. */
-    setenv("OPENAI_BASE_URL", "http://127.0.0.1:11434/v1", 1);
-    setenv("DASHSCOPE_BASE_URL", "https://h.example/v1", 1);
+    setenv("ALERT_WEBHOOK_SECRET", "s", 1);
     c = fixture_load();
-    ck_assert_uint_eq(c->instance_count, 2);
-    i = &c->instances[0];
-    ck_assert_str_eq(i->name, "openai");
-    ck_assert_ptr_eq(i->secret, NULL);
-    ck_assert_int_eq(i->credential_kind, GATE_CREDENTIAL_NONE);
-    ck_assert_str_eq(fixture_option(i, "base_url")->string, "http://127.0.0.1:11434/v1");
     ck_assert_uint_eq(c->warning_count, 1);
-    ck_assert_str_eq(c->warnings[0], "DASHSCOPE_BASE_URL is set but DASHSCOPE_API_KEY is not: no "
-                                     "provider is made from it");
+    ck_assert_str_eq(c->warnings[0], "ALERT_WEBHOOK_SECRET is set but ALERT_WEBHOOK_URL is not: "
+                                     "alerts are logged only");
     gate_config_destroy(c);
 
-    setenv("DASHSCOPE_API_KEY", "sk-1", 1);
+    setenv("ALERT_WEBHOOK_URL", "http://h", 1);
+    setenv("ALERT_WEBHOOK_TYPE", "slack", 1);
     c = fixture_load();
-    i = fixture_instance(c, "qwen");
-    ck_assert_str_eq(fixture_option(i, "base_url")->string, "https://h.example/v1");
-    ck_assert_ptr_eq(fixture_option(i, "catch_all"), NULL);
+    ck_assert_uint_eq(c->warning_count, 1);
+    ck_assert_str_eq(c->warnings[0], "ALERT_WEBHOOK_SECRET is not used: only dingtalk and feishu "
+                                     "sign what they are sent");
     gate_config_destroy(c);
 }
 END_TEST
 
-#define OAUTH_EXPECTED                                                                             \
-    "expected an object such as {\"access_token\":\"...\",\"refresh_token\":\"...\"}"
+#define URL_EXPECTED                                                                               \
+    "ALERT_WEBHOOK_URL (not shown: it may hold a token) does not fit; expected "                   \
+    "http[s]://host[:port][/path][?query] of at most 2048 printable ASCII characters without "     \
+    "user and fragment"
 
 static const struct {
-    const char *text, *expected;
-} bad_logins[] = {
-    {"secret-token", "QWEN_CREDS_JSON is not valid JSON near byte 0; " OAUTH_EXPECTED},
-    {"[{\"access_token\":\"secret\"}]",
-     "QWEN_CREDS_JSON is JSON but not an object; " OAUTH_EXPECTED},
-    {"{\"token\":\"secret\"}", "QWEN_CREDS_JSON has no access_token; " OAUTH_EXPECTED},
-    {"{\"access_token\":\"\"}", "QWEN_CREDS_JSON has no access_token; " OAUTH_EXPECTED},
-    {"{\"access_token\":\"secret\",\"resource_url\":7}",
-     "QWEN_CREDS_JSON: resource_url is not a string"},
-    {"{\"access_token\":\"secret\",\"expiry_date\":\"soon\"}",
-     "QWEN_CREDS_JSON: expiry_date is not a number (milliseconds since the Unix epoch)"},
+    const char *name, *value, *expected;
+} bad_alerts[] = {
+    {"ALERT_ENABLED", "yes", "ALERT_ENABLED is \"yes\"; expected 0, 1, true or false"},
+    {"ALERT_QUOTA_THRESHOLD_PERCENT", "101",
+     "ALERT_QUOTA_THRESHOLD_PERCENT is \"101\"; expected a whole number from 1 to 100"},
+    {"ALERT_WEBHOOK_TYPE", "Slack",
+     "ALERT_WEBHOOK_TYPE is \"Slack\"; expected dingtalk, feishu, slack or generic"},
+    {"ALERT_WEBHOOK_URL", "h.example/secret", URL_EXPECTED},
+    {"ALERT_WEBHOOK_URL", "https:///secret", URL_EXPECTED},
+    {"ALERT_WEBHOOK_URL", "https://?secret", URL_EXPECTED},
+    {"ALERT_WEBHOOK_URL", "https://me:secret@h/", URL_EXPECTED},
+    {"ALERT_WEBHOOK_URL", "https://h/se cret", URL_EXPECTED},
+    {"ALERT_WEBHOOK_URL", "https://h/secret\n", URL_EXPECTED},
+    {"ALERT_WEBHOOK_URL", "https://h/#secret", URL_EXPECTED},
 };
 
-START_TEST(malformed_logins_stop_the_start)
+START_TEST(malformed_alert_variables_stop_the_start)
 {
-    setenv("QWEN_CREDS_JSON", bad_logins[_i].text, 1);
-    fixture_refused(bad_logins[_i].expected);
+    setenv(bad_alerts[_i].name, bad_alerts[_i].value, 1);
+    fixture_refused(bad_alerts[_i].expected);
+}
+END_TEST
+
+START_TEST(secrets_leave_the_environment)
+{
+    static const char *const names[] = {"API_KEY", "ADMIN_KEY", "LLM_GATE_SECRET",
+                                        "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_SECRET"};
+    struct gate_config *c;
+    const char *value;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        setenv(names[i], "https://0hK7-rand0m_key.42", 1);
+    setenv("API_KEY", good_key, 1);
+    setenv("ADMIN_KEY", good_key, 1);
+    setenv("ALERT_WEBHOOK_TYPE", "feishu", 1);
+    c = fixture_load();
+    value = getenv("LLM_GATE_SECRET");
+    gate_config_scrub_environment(c);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        ck_assert_ptr_eq(getenv(names[i]), NULL);
+    ck_assert_ptr_ne(getenv("ALERT_WEBHOOK_TYPE"), NULL);
+    ck_assert_int_eq(value[0], '\0');
+    ck_assert_str_eq(c->admin_key, good_key);
+    ck_assert_str_eq(c->secret, "https://0hK7-rand0m_key.42");
+    gate_config_destroy(c);
 }
 END_TEST
 
@@ -331,9 +407,10 @@ static void add_tests(TCase *tcase)
     FIXTURE_ADD_ROWS(tcase, listen_addresses, listens);
     FIXTURE_ADD_ROWS(tcase, malformed_mappings_stop_the_start, bad_mappings);
     tcase_add_test(tcase, mappings_are_read);
-    tcase_add_test(tcase, variables_make_providers);
-    tcase_add_test(tcase, base_addresses_from_variables);
-    FIXTURE_ADD_ROWS(tcase, malformed_logins_stop_the_start, bad_logins);
+    tcase_add_test(tcase, alerts_are_read);
+    tcase_add_test(tcase, useless_alert_variables_are_warned_of);
+    FIXTURE_ADD_ROWS(tcase, malformed_alert_variables_stop_the_start, bad_alerts);
+    tcase_add_test(tcase, secrets_leave_the_environment);
 }
 
 int main(void)

@@ -51,6 +51,35 @@ START_TEST(api_keys)
 }
 END_TEST
 
+START_TEST(admin_keys)
+{
+    struct gate_config *c;
+    char message[512];
+
+    setenv("API_KEY", "0hK7-rand0m_key.42", 1);
+    setenv("ADMIN_KEY", keys[_i].key, 1);
+    setenv("LLM_GATE_LISTEN", keys[_i].listen, 1);
+    if (keys[_i].expected != NULL) {
+        snprintf(message, sizeof message, "ADMIN_KEY%s", keys[_i].expected + strlen("API_KEY"));
+        fixture_refused(message);
+        return;
+    }
+    c = fixture_load();
+    ck_assert_str_eq(c->admin_key, keys[_i].key);
+    ck_assert_str_eq(c->api_key, "0hK7-rand0m_key.42");
+    ck_assert_uint_eq(c->warning_count, keys[_i].warned ? 1 : 0);
+    gate_config_destroy(c);
+}
+END_TEST
+
+START_TEST(a_bad_admin_key_leaves_no_made_key)
+{
+    setenv("ADMIN_KEY", "a b", 1);
+    fixture_refused("ADMIN_KEY: character 2 is not allowed; expected printable ASCII without "
+                    "spaces, '/', '?' and '#'");
+}
+END_TEST
+
 /* ---- the key file */
 
 static unsigned mode_of(const char *path)
@@ -165,6 +194,8 @@ END_TEST
 static void add_tests(TCase *tcase)
 {
     FIXTURE_ADD_ROWS(tcase, api_keys, keys);
+    FIXTURE_ADD_ROWS(tcase, admin_keys, keys);
+    tcase_add_test(tcase, a_bad_admin_key_leaves_no_made_key);
     tcase_add_test(tcase, a_key_is_made_once);
     tcase_add_test(tcase, an_open_key_file_is_closed);
     tcase_add_test(tcase, unfit_key_files_stop_the_start);

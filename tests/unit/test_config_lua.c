@@ -17,6 +17,10 @@ START_TEST(every_key_is_read)
              "  write_timeout_ms = 104.0, max_connections = 105, echo = false,\n"
              "  clocks = { connect_ms = 1, first_token_ms = 2, idle_ms = 0, total_ms = 4,\n"
              "             keepalive_ms = 5 },\n"
+             "  max_attempts = 106, failover_ms = 107, counter_flush_ms = 108,\n"
+             "  audit_retention_days = 109,\n"
+             "  storage = { plugin = 'other_db', options = { cache_mb = 8 } },\n"
+             "  quota = { options = { zone = 'UTC', days = { 'mo' } } },\n"
              "  route_headers = { 'X-Team', 'x-user' }, providers = {} }\n");
     c = fixture_load();
     ck_assert_str_eq(c->listen_host, "::1");
@@ -39,7 +43,18 @@ START_TEST(every_key_is_read)
     ck_assert_uint_eq(c->route_header_count, 2);
     ck_assert_str_eq(c->route_headers[0], "x-team");
     ck_assert_str_eq(c->route_headers[1], "x-user");
-    ck_assert_uint_eq(c->instance_count, 0);
+    ck_assert_uint_eq(c->max_attempts, 106);
+    ck_assert_uint_eq(c->failover_ms, 107);
+    ck_assert_uint_eq(c->counter_flush_ms, 108);
+    ck_assert_uint_eq(c->audit_retention_days, 109);
+    ck_assert_str_eq(c->storage.plugin, "other_db");
+    ck_assert_uint_eq(c->storage.option_count, 1);
+    ck_assert_str_eq(c->storage.options[0].name, "cache_mb");
+    ck_assert_double_eq(c->storage.options[0].number, 8);
+    ck_assert_str_eq(c->quota.plugin, "window");
+    ck_assert_uint_eq(c->quota.option_count, 2);
+    ck_assert_uint_eq(c->instance_count, 3);
+    ck_assert_ptr_eq(fixture_instance(c, "echo"), NULL);
     gate_config_destroy(c);
 }
 END_TEST
@@ -48,7 +63,9 @@ START_TEST(the_environment_wins)
 {
     struct gate_config *c;
 
-    set_file("return { listen = '127.0.0.1:1', workers = 3, log_level = 'WARN', drain_ms = 5 }");
+    set_file("return { listen = '127.0.0.1:1', workers = 3, log_level = 'WARN', drain_ms = 5,\n"
+             "  max_attempts = 4, counter_flush_ms = 6 }");
+    setenv("LLM_GATE_MAX_ATTEMPTS", "5", 1);
     setenv("LLM_GATE_LISTEN", "127.0.0.1:2", 1);
     setenv("LLM_GATE_WORKERS", "7", 1);
     setenv("LOG_LEVEL", "ERROR", 1);
@@ -57,6 +74,8 @@ START_TEST(the_environment_wins)
     ck_assert_uint_eq(c->workers, 7);
     ck_assert_int_eq(c->log_level, GATE_LOG_ERROR);
     ck_assert_uint_eq(c->drain_ms, 5);
+    ck_assert_uint_eq(c->max_attempts, 5);
+    ck_assert_uint_eq(c->counter_flush_ms, 6);
     gate_config_destroy(c);
 }
 END_TEST
@@ -77,12 +96,16 @@ START_TEST(providers_are_read_in_order)
              "  { name = 'a', plugin = 'qwen', key_env = 'LOGIN', credential = 'oauth' },\n"
              "} }");
     c = fixture_load();
-    ck_assert_uint_eq(c->instance_count, 3);
+    ck_assert_uint_eq(c->instance_count, 6);
     i = &c->instances[0];
     ck_assert_str_eq(i->name, "b-2");
     ck_assert_str_eq(i->plugin, "openai");
-    ck_assert_str_eq(i->secret, "k1");
-    ck_assert_int_eq(i->credential_kind, GATE_CREDENTIAL_API_KEY);
+    ck_assert(!i->implicit && !i->from_environment && i->ask_usage);
+    ck_assert_uint_eq(i->account_count, 1);
+    ck_assert_str_eq(i->accounts[0].id, "b-2/0");
+    ck_assert_str_eq(i->accounts[0].secret, "k1");
+    ck_assert_int_eq(i->accounts[0].kind, GATE_CREDENTIAL_API_KEY);
+    ck_assert_int_eq(i->accounts[0].source, GATE_SOURCE_ENVIRONMENT);
     ck_assert_str_eq(i->dedup, "exact");
     ck_assert_uint_eq(i->dedup_hold_ms, 20);
     ck_assert_uint_eq(i->clocks.idle_ms, 7);
@@ -98,52 +121,15 @@ START_TEST(providers_are_read_in_order)
 
     i = &c->instances[1];
     ck_assert_str_eq(i->name, "a");
-    ck_assert_int_eq(i->credential_kind, GATE_CREDENTIAL_OAUTH);
+    ck_assert_int_eq(i->accounts[0].kind, GATE_CREDENTIAL_OAUTH);
+    ck_assert_int_eq(i->accounts[0].source, GATE_SOURCE_SEED);
     ck_assert_uint_eq(i->clocks.total_ms, 1800000);
-    ck_assert_str_eq(c->instances[2].name, "echo");
+    ck_assert_str_eq(c->instances[2].name, "qwen");
+    ck_assert_str_eq(c->instances[5].name, "echo");
 
     gate_config_scrub_environment(c);
     ck_assert_ptr_eq(getenv("WORK_KEY"), NULL);
     gate_config_destroy(c);
-}
-END_TEST
-
-START_TEST(the_file_refines_what_variables_make)
-{
-    const struct gate_config_instance *i;
-    struct gate_config *c;
-
-    setenv("OPENAI_API_KEY", "from-env", 1);
-    setenv("OPENAI_BASE_URL", "http://from-env", 1);
-    set_file("return { providers = { { name = 'openai', plugin = 'openai', dedup = 'off',\n"
-             "  options = { base_url = 'http://from-file' } } } }");
-    c = fixture_load();
-    ck_assert_uint_eq(c->instance_count, 2);
-    i = fixture_instance(c, "openai");
-    ck_assert_str_eq(i->secret, "from-env");
-    ck_assert_str_eq(i->key_env, "OPENAI_API_KEY");
-    ck_assert_int_eq(i->credential_kind, GATE_CREDENTIAL_API_KEY);
-    ck_assert_str_eq(i->dedup, "off");
-    ck_assert_str_eq(fixture_option(i, "base_url")->string, "http://from-file");
-    ck_assert(fixture_option(i, "catch_all")->boolean);
-    ck_assert(!i->from_environment);
-    gate_config_destroy(c);
-
-    /* A variable that the file names wins over the well-known one. */
-    setenv("MINE", "from-mine", 1);
-    set_file("return { providers = { { name = 'openai', plugin = 'openai', key_env = 'MINE',\n"
-             "  options = { catch_all = false } } } }");
-    c = fixture_load();
-    i = fixture_instance(c, "openai");
-    ck_assert_str_eq(i->secret, "from-mine");
-    ck_assert_str_eq(fixture_option(i, "base_url")->string, "http://from-env");
-    ck_assert(!fixture_option(i, "catch_all")->boolean);
-    gate_config_destroy(c);
-
-    set_file("return { providers = { { name = 'openai', plugin = 'qwen' } } }");
-    fixture_refused("gateway.lua: providers: instance \"openai\" uses plugin \"qwen\", but "
-                    "OPENAI_API_KEY makes an instance of that name with plugin \"openai\"; give "
-                    "yours another name");
 }
 END_TEST
 
@@ -154,8 +140,9 @@ START_TEST(an_echo_of_ones_own)
     set_file("return { providers = { { name = 'echo', plugin = 'echo',\n"
              "  options = { model = 'mirror' } } } }");
     c = fixture_load();
-    ck_assert_uint_eq(c->instance_count, 1);
+    ck_assert_uint_eq(c->instance_count, 4);
     ck_assert_str_eq(fixture_option(&c->instances[0], "model")->string, "mirror");
+    ck_assert_uint_eq(c->instances[0].account_count, 1);
     gate_config_destroy(c);
 }
 END_TEST
@@ -214,10 +201,10 @@ static const struct {
     {"return { providers = { { name = 'a', plugin = 'b' }, { name = 'a', plugin = 'c' } } }",
      AT "providers[2].name is \"a\"; another provider has this name"},
     {PROVIDER("key_env = 'API_KEY'"),
-     AT "providers[1].key_env is \"API_KEY\"; expected the name of "
-        "an environment variable other than API_KEY"},
+     AT "providers[1].key_env is \"API_KEY\"; expected the name of an environment variable that "
+        "holds no secret of the gateway's own"},
     {PROVIDER("key_env = 'ABSENT'"),
-     "gateway.lua: providers: instance \"a\" takes its key from ABSENT, which is not set"},
+     "gateway.lua: providers: account \"a/0\" takes its key from ABSENT, which is not set"},
     {PROVIDER("credential = 'oauth'"),
      AT "providers[1].credential is set without key_env, the variable that holds it"},
     {PROVIDER("key_env = 'X', credential = 'password'"),
@@ -225,8 +212,19 @@ static const struct {
     {PROVIDER("dedup = 'on'"),
      AT "providers[1].dedup is \"on\"; expected \"off\", \"auto\" or \"exact\""},
     {PROVIDER("base_url = 'http://h'"),
-     AT "providers[1].base_url is not a known key; expected one of: name, plugin, key_env, "
-        "credential, dedup, dedup_hold_ms, clocks, options"},
+     AT "providers[1].base_url is not a known key; expected one of: name, plugin, accounts, "
+        "key_env, credential, dedup, dedup_hold_ms, ask_usage, clocks, options"},
+    {PROVIDER("ask_usage = 'no'"), AT "providers[1].ask_usage is \"no\"; expected true or false"},
+    {"return { storage = 'rocksdb' }", AT "storage is \"rocksdb\"; expected a table"},
+    {"return { storage = { plugin = 'a/b' } }",
+     AT "storage.plugin is \"a/b\"; expected the name of a plugin"},
+    {"return { quota = { zone = 'UTC' } }",
+     AT "quota.zone is not a known key; expected one of: plugin, options"},
+    {"return { quota = { options = { zone = pairs } } }",
+     AT "quota.options.zone is a function; expected a string, a finite number, true or false, or a "
+        "list of strings"},
+    {"return { counter_flush_ms = 1001 }",
+     AT "counter_flush_ms is 1001; expected a whole number from 0 to 1000"},
     {PROVIDER("options = { x = pairs }"),
      AT "providers[1].options.x is a function; expected a string, a finite number, true or false, "
         "or a list of strings"},
@@ -314,6 +312,9 @@ START_TEST(the_shipped_file_changes_nothing)
     ck_assert_int_eq(memcmp(&with->clocks, &without->clocks, sizeof with->clocks), 0);
     ck_assert_uint_eq(with->route_header_count, 0);
     ck_assert_uint_eq(with->instance_count, without->instance_count);
+    ck_assert_str_eq(with->storage.plugin, without->storage.plugin);
+    ck_assert_str_eq(with->quota.plugin, without->quota.plugin);
+    ck_assert_uint_eq(with->max_attempts, without->max_attempts);
     gate_config_destroy(with);
     gate_config_destroy(without);
 }
@@ -324,7 +325,6 @@ static void add_tests(TCase *tcase)
     tcase_add_test(tcase, every_key_is_read);
     tcase_add_test(tcase, the_environment_wins);
     tcase_add_test(tcase, providers_are_read_in_order);
-    tcase_add_test(tcase, the_file_refines_what_variables_make);
     tcase_add_test(tcase, an_echo_of_ones_own);
     FIXTURE_ADD_ROWS(tcase, faults_are_named, faults);
     FIXTURE_ADD_ROWS(tcase, scripts_that_fail_name_their_line, failing);

@@ -448,8 +448,9 @@ struct gate_provider_ops {
                                        const struct gate_request_builder *out,
                                        struct gate_error *err);
     /* Worker. Writes the results as a JSON array of {title, url, content, score, publishedDate};
-     * score is a number or null, the others strings. Errors as classify would judge them: the
-     * gateway calls classify first, and this only for an answer that it finds good. */
+     * score is a number or null, the others strings. Called for 2xx answers that are not HTML; what
+     * is refused goes to classify. GATE_EPARSE: not such an answer; GATE_EIO: the service reports a
+     * failure inside it. Either way another account is asked. */
     enum gate_status (*search_parse)(void *instance, const struct gate_answer *answer,
                                      const struct gate_writer *results, struct gate_error *err);
 

@@ -1,0 +1,187 @@
+/* The roster's credentials: from configuration or storage to the provider and to the workers. */
+#include "pool/roster_internal.h"
+
+enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t version)
+{
+    const struct gate_instance *inst = m->account->instance;
+    struct gate_credential credential = {m->account->kind, secret};
+    struct gate_attachment *fresh;
+    uint64_t expires = 0;
+    m->problem.message[0] = '\0';
+    if (m->account->kind == GATE_CREDENTIAL_OAUTH && inst->ops->credential_expires != NULL)
+        expires = inst->ops->credential_expires(inst->state, &credential);
+    enum gate_status status =
+        gate_attachment_create(inst, &credential, version, expires, &fresh, &m->problem);
+    if (status != GATE_OK)
+        return status;
+    gate_attachment_release(m->attachment);
+    m->attachment = fresh;
+    return GATE_OK;
+}
+
+enum gate_status gate_roster_secret(struct gate_roster *r, const struct gate_member *m,
+                                    struct gate_buf *out, uint64_t *version, struct gate_error *err)
+{
+    *version = 0;
+    if (m->source == GATE_MEMBER_CONFIG) {
+        if (m->config != NULL && m->config->secret_len > 0)
+            gate_buf_append(out, (struct gate_str){m->config->secret, m->config->secret_len});
+        *version = 1;
+        return GATE_OK;
+    }
+    if (m->unwritten.len > 0) {
+        gate_buf_append(out, gate_buf_str(&m->unwritten));
+        *version = m->unwritten_version;
+        return GATE_OK;
+    }
+    return roster_get_secret(r, m->account->id, out, version, err);
+}
+
+void roster_attach_stored(struct gate_roster *r, struct gate_member *m)
+{
+    struct gate_buf secret;
+    uint64_t version = 0;
+    gate_buf_init(&secret, ROSTER_MAX_SECRET);
+    if (gate_roster_secret(r, m, &secret, &version, &m->problem) == GATE_OK)
+        roster_attach(m, gate_buf_str(&secret), version);
+    gate_buf_wipe(&secret);
+    if (m->attachment == NULL && m->source == GATE_MEMBER_STORED)
+        gate_log_warn("account %s: its credential does not work: %s", m->account->id,
+                      m->problem.message);
+}
+
+/* Keeps a secret that storage did not take, for the next tick. */
+static void keep_unwritten(struct gate_member *m, struct gate_str secret, uint64_t version)
+{
+    gate_buf_wipe(&m->unwritten);
+    gate_buf_append(&m->unwritten, secret);
+    m->unwritten_version = version;
+}
+
+static void use(struct gate_roster *r, struct gate_member *m)
+{
+    if (gate_health_read(m->account, gate_clock_wall_ms()).condition == GATE_CONDITION_SIGN_IN)
+        gate_health_clear(m->account);
+    roster_publish(r);
+}
+
+enum gate_status gate_roster_set_secret(struct gate_roster *r, struct gate_member *m,
+                                        struct gate_str secret, uint64_t expected, uint64_t fence,
+                                        struct gate_error *err)
+{
+    const struct gate_instance *inst = m->account->instance;
+    const struct gate_credential credential = {m->account->kind, secret};
+    struct gate_attachment *tried;
+    uint64_t version = 0;
+    if (m->source == GATE_MEMBER_CONFIG)
+        return gate_fail(err, GATE_ECONFLICT,
+                         "the secret of account %s comes from %s: change it there and restart",
+                         m->account->id, m->origin);
+    enum gate_status status = gate_attachment_create(inst, &credential, 0, 0, &tried, err);
+    if (status != GATE_OK)
+        return status;
+    gate_attachment_release(tried); /* it was only to see whether the provider takes it */
+    status = roster_put_secret(r, m->account->id, secret, expected, fence, &version, err);
+    if (status == GATE_ECONFLICT)
+        return status;
+    if (status == GATE_OK) {
+        gate_buf_wipe(&m->unwritten);
+    } else {
+        version = m->attachment != NULL ? m->attachment->version + 1 : 1;
+        keep_unwritten(m, secret, version);
+        gate_log_error("account %s: its new credential is in memory only, storage fails: %s",
+                       m->account->id, err->message);
+    }
+    roster_attach(m, secret, version);
+    use(r, m);
+    return status;
+}
+
+void roster_write_unwritten(struct gate_roster *r, struct gate_member *m)
+{
+    struct gate_error err;
+    uint64_t version = 0;
+    if (roster_put_secret(r, m->account->id, gate_buf_str(&m->unwritten), UINT64_MAX, 0, &version,
+                          &err) != GATE_OK)
+        return;
+    roster_attach(m, gate_buf_str(&m->unwritten), version);
+    gate_buf_wipe(&m->unwritten);
+    roster_publish(r);
+    gate_log_info("account %s: its credential is in storage now", m->account->id);
+}
+
+enum gate_status gate_roster_reload(struct gate_roster *r, struct gate_member *m, bool *newer,
+                                    struct gate_error *err)
+{
+    struct gate_buf secret;
+    uint64_t version = 0;
+    *newer = false;
+    if (m->source == GATE_MEMBER_CONFIG || m->unwritten.len > 0)
+        return GATE_OK;
+    gate_buf_init(&secret, ROSTER_MAX_SECRET);
+    enum gate_status status = roster_get_secret(r, m->account->id, &secret, &version, err);
+    if (status == GATE_OK && (m->attachment == NULL || version > m->attachment->version)) {
+        status = roster_attach(m, gate_buf_str(&secret), version);
+        if (status == GATE_OK) {
+            *newer = true;
+            use(r, m);
+        } else {
+            *err = m->problem;
+        }
+    }
+    gate_buf_wipe(&secret);
+    return status;
+}
+
+void gate_roster_needs_sign_in(struct gate_roster *r, struct gate_member *m, const char *why)
+{
+    gate_health_set(m->account, GATE_CONDITION_SIGN_IN, 0, why, gate_clock_wall_ms());
+    m->saved_changes = atomic_load(&m->account->live.changes);
+    roster_save_condition(r, m);
+    gate_log_warn("account %s needs a sign-in: %s", m->account->id, why);
+}
+
+/* ---- the lease */
+
+struct lease {
+    struct gate_str name, owner;
+    uint64_t ttl_ms, *fence;
+    enum gate_status status;
+    struct gate_error *err;
+};
+
+static void run_lease(struct gate_storage *s, void *arg)
+{
+    struct lease *l = arg;
+    l->status = s->ops->lease_acquire(s->handle, l->name, l->owner, l->ttl_ms, l->fence, l->err);
+}
+
+static struct gate_str lease_name(char buf[ROSTER_MAX_KEY], const struct gate_member *m)
+{
+    int n = snprintf(buf, ROSTER_MAX_KEY, GATE_KEY_CREDENTIAL "%s", m->account->id);
+    return (struct gate_str){buf, (size_t)n < ROSTER_MAX_KEY ? (size_t)n : ROSTER_MAX_KEY - 1};
+}
+
+enum gate_status gate_roster_lease(struct gate_roster *r, const struct gate_member *m,
+                                   struct gate_str owner, uint64_t ttl_ms, uint64_t *fence,
+                                   struct gate_error *err)
+{
+    char name[ROSTER_MAX_KEY];
+    struct lease l = {lease_name(name, m), owner, ttl_ms, fence, GATE_OK, err};
+    gate_store_call(r->store, run_lease, &l);
+    return l.status;
+}
+
+static void run_unlease(struct gate_storage *s, void *arg)
+{
+    struct lease *l = arg;
+    l->status = s->ops->lease_release(s->handle, l->name, l->owner, l->err);
+}
+
+void gate_roster_unlease(struct gate_roster *r, const struct gate_member *m, struct gate_str owner)
+{
+    char name[ROSTER_MAX_KEY];
+    struct gate_error err;
+    struct lease l = {.name = lease_name(name, m), .owner = owner, .err = &err};
+    gate_store_call(r->store, run_unlease, &l);
+}

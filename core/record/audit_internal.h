@@ -1,0 +1,105 @@
+/*
+ * audit_internal: what the files of audit share.
+ *
+ *     audit.c         batches of workers, collecting and writing
+ *     audit_table.c   rows in memory
+ *     audit_key.c     rows in storage: their keys
+ *     audit_query.c   reading and removing them
+ */
+#ifndef GATE_RECORD_AUDIT_INTERNAL_H
+#define GATE_RECORD_AUDIT_INTERNAL_H
+
+#include "record/audit.h"
+
+enum {
+    GATE_AUDIT_MINUTE_MS = 60 * 1000,
+    GATE_AUDIT_MAX_PENDING = 16384, /* distinct rows that wait for storage; what is more counts
+                                       under "error:other" */
+    /* prefix, 8 digits, kind, two escaped names, separators and the letter of a sum */
+    GATE_AUDIT_MAX_KEY = 32 + 3 * (GATE_AUDIT_MAX_OUTCOME + GATE_AUDIT_MAX_ACCOUNT),
+};
+
+/* What is counted of a row, in the order of its letters in storage. */
+enum gate_audit_sum {
+    GATE_AUDIT_COUNT,
+    GATE_AUDIT_PROMPT,
+    GATE_AUDIT_COMPLETION,
+    GATE_AUDIT_TIME, /* microseconds, so that flushes do not add up rounding */
+    GATE_AUDIT_SUMS,
+};
+
+/* What makes a row one row. Minutes are counted from the Unix epoch. */
+struct gate_audit_id {
+    uint32_t minute;
+    enum gate_usage_kind kind;
+    struct gate_str outcome, account; /* within their caps */
+};
+
+/* ---------------------------------------------------------------- audit_table.c */
+
+struct gate_audit_cell {
+    uint64_t hash;
+    uint64_t sums[GATE_AUDIT_SUMS];
+    uint32_t minute;
+    uint16_t slot; /* which leads here */
+    uint8_t kind, outcome_len, account_len;
+    char text[GATE_AUDIT_MAX_OUTCOME + GATE_AUDIT_MAX_ACCOUNT];
+};
+
+/* A hash table of rows with a fixed capacity. Its memory is touched only as far as it was used. */
+struct gate_audit_table {
+    struct gate_audit_cell *cells; /* `count` in use, in the order of their making */
+    uint16_t *slots;               /* index of a cell + 1; 0: free */
+    uint32_t count, capacity;
+    uint32_t mask; /* of slots: twice the capacity */
+};
+
+/* capacity: a power of two, at least 1024. */
+void gate_audit_table_init(struct gate_audit_table *t, uint32_t capacity);
+void gate_audit_table_finish(struct gate_audit_table *t);
+/* Adds to the row of id, made when it is new. Does not allocate. A full table keeps all sums, but
+ * under "error:other" of no account. */
+void gate_audit_table_add(struct gate_audit_table *t, const struct gate_audit_id *id,
+                          const uint64_t sums[GATE_AUDIT_SUMS]);
+void gate_audit_table_clear(struct gate_audit_table *t);
+/* Lent by the cell. */
+struct gate_audit_id gate_audit_cell_id(const struct gate_audit_cell *cell);
+
+/* ---------------------------------------------------------------- audit_key.c */
+
+/* A key: prefix, minute, kind, outcome, account, ' ' and the letter of the sum:
+ * "audit/01c9c380/chat/limited:rpm/qwen-oauth/0 n". Bytes that separate are escaped as %XX, so the
+ * keys of one row follow each other. */
+struct gate_audit_key {
+    size_t len;
+    char bytes[GATE_AUDIT_MAX_KEY];
+};
+
+/* Without the letter. prefix: GATE_KEY_AUDIT or GATE_KEY_DAY. */
+void gate_audit_key_make(struct gate_audit_key *key, const char *prefix,
+                         const struct gate_audit_id *id);
+/* The first key of a minute, and the bound of what lies before it. */
+void gate_audit_key_minute(struct gate_audit_key *key, const char *prefix, uint32_t minute);
+static inline struct gate_str gate_audit_key_str(const struct gate_audit_key *key)
+{
+    return (struct gate_str){key->bytes, key->len};
+}
+/* The letter of a sum, and back: GATE_AUDIT_SUMS for a letter that is none. */
+char gate_audit_sum_letter(enum gate_audit_sum sum);
+enum gate_audit_sum gate_audit_letter_sum(char letter);
+
+/* The row that a key without its letter names; id is lent by text. False: not a key of prefix. */
+struct gate_audit_text {
+    char outcome[GATE_AUDIT_MAX_OUTCOME], account[GATE_AUDIT_MAX_ACCOUNT];
+};
+bool gate_audit_key_read(struct gate_str key, const char *prefix, struct gate_audit_id *id,
+                         struct gate_audit_text *text);
+
+/* ---------------------------------------------------------------- audit.c */
+
+/* Minute of a time, as far as 8 hex digits go. */
+uint32_t gate_audit_minute(uint64_t ms);
+uint64_t gate_audit_retention_ms(const struct gate_audit *a);
+uint64_t gate_audit_day_end(const struct gate_audit *a, uint64_t now_ms);
+
+#endif

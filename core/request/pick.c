@@ -1,0 +1,400 @@
+/* Which account serves: asks select, waits where a token must be renewed or a count must be on
+ * record first, and gives the account back at the end. */
+#include "base/clock.h"
+#include "base/json.h"
+#include "request/exchange_internal.h"
+#include <stdlib.h>
+
+enum {
+    BYTES_PER_TOKEN = 4,       /* of a prompt, roughly */
+    DEFAULT_COMPLETION = 1024, /* tokens, where the client named no maximum */
+    STICKY_MESSAGES = 2,       /* a conversation is known by its first messages */
+    STICKY_BYTES = 64 * 1024,
+    MAX_ESTIMATE = 1 << 20, /* tokens: a picture's bytes are not text */
+};
+
+/* ---- waiting for another thread */
+
+struct exchange_wait {
+    struct gate_exchange *x; /* NULL: it is gone; worker thread only */
+    struct gate_mailbox *mailbox;
+    enum gate_status status;
+    char why[GATE_ERROR_MAX];
+    struct gate_account *account; /* whose token is renewed, retained; NULL: counts go on record */
+};
+
+static struct exchange_wait *begin_wait(struct gate_exchange *x, struct gate_account *account)
+{
+    struct exchange_wait *w = gate_calloc(1, sizeof *w);
+    w->x = x;
+    w->mailbox = x->in.env->mailbox;
+    gate_mailbox_retain(w->mailbox);
+    w->account = account;
+    if (account != NULL)
+        gate_account_retain(account);
+    x->wait = w;
+    return w;
+}
+
+static void free_wait(struct exchange_wait *w)
+{
+    gate_account_release(w->account);
+    gate_mailbox_release(w->mailbox);
+    free(w);
+}
+
+void exchange_abandon_wait(struct gate_exchange *x)
+{
+    if (x->wait != NULL)
+        x->wait->x = NULL;
+    x->wait = NULL;
+}
+
+static void start_attempt(struct gate_exchange *x);
+
+/* The table that a request works with: the newest, when it had to wait. */
+static void repin(struct gate_exchange *x)
+{
+    gate_table_pin_drop(x->pin);
+    x->pin = gate_table_pin_use(x->in.env->accounts);
+}
+
+static void on_refreshed(struct gate_exchange *x, const struct exchange_wait *w)
+{
+    gate_log_debug("request %.*s: token of %s: %s", (int)x->in.request_id.len, x->in.request_id.ptr,
+                   w->account->id, w->status == GATE_OK ? "renewed" : w->why);
+    repin(x);
+    if (w->status != GATE_OK) {
+        exchange_add_tried(x, w->account);
+    } else if (exchange_pick_again(x, w->account) == EXCHANGE_PICKED) {
+        start_attempt(x);
+        return;
+    } else {
+        exchange_add_tried(x, w->account);
+    }
+    exchange_advance(x);
+}
+
+/* Worker: the answer has arrived. */
+static void on_wait_over(void *arg)
+{
+    struct exchange_wait *w = arg;
+    struct gate_exchange *x = w->x;
+    if (x != NULL) {
+        x->wait = NULL;
+        gate_timers_touch(x->in.env->timers, gate_clock_mono_ms());
+        if (w->account != NULL)
+            on_refreshed(x, w);
+        else
+            start_attempt(x);
+    }
+    free_wait(w);
+}
+
+/* Control or store thread. */
+static void post_wait(struct exchange_wait *w)
+{
+    if (!gate_mailbox_post(w->mailbox, on_wait_over, w))
+        free_wait(w); /* the worker has ended, and with it the request */
+}
+
+static void on_credentials(void *arg, enum gate_status status, const char *why)
+{
+    struct exchange_wait *w = arg;
+    w->status = status;
+    snprintf(w->why, sizeof w->why, "%s", why);
+    post_wait(w);
+}
+
+static void on_record(void *arg, bool written)
+{
+    (void)written; /* storage that fails is told by an alert; requests go on */
+    post_wait(arg);
+}
+
+void exchange_wait_refresh(struct gate_exchange *x, const struct gate_entry *entry)
+{
+    struct exchange_wait *w = begin_wait(x, entry->account);
+    if (x->refreshed == NULL) {
+        x->refreshed = entry->account;
+        gate_account_retain(x->refreshed);
+    }
+    exchange_start_keepalive(x);
+    gate_credentials_want(x->in.env->credentials, entry->account, entry->attachment->version,
+                          on_credentials, w);
+}
+
+/* ---- the question */
+
+static uint64_t conversation_hash(const struct gate_exchange *x)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    struct gate_str messages = {x->in.body.ptr + x->facts.messages.off, x->facts.messages.len};
+    struct gate_str parts[STICKY_MESSAGES + 1] = {x->in.key_name};
+    size_t cursor = 0, count = 1;
+    while (count <= STICKY_MESSAGES && messages.len > 0 &&
+           gate_json_element(messages, &cursor, &parts[count]))
+        count++;
+    for (size_t i = 0; i < count; i++) {
+        size_t len = parts[i].len < STICKY_BYTES ? parts[i].len : STICKY_BYTES;
+        for (size_t k = 0; k < len; k++)
+            h = (h ^ (unsigned char)parts[i].ptr[k]) * 0x100000001b3u;
+        h = (h ^ len) * 0x100000001b3u;
+    }
+    return h;
+}
+
+static uint64_t estimate_tokens(const struct gate_exchange *x)
+{
+    uint64_t completion = x->facts.max_tokens > 0 ? x->facts.max_tokens : DEFAULT_COMPLETION;
+    uint64_t all = x->in.body.len / BYTES_PER_TOKEN + completion;
+    return all < MAX_ESTIMATE ? all : MAX_ESTIMATE;
+}
+
+/* ---- select(accounts, req) of accounts.lua */
+
+struct lua_order {
+    struct gate_exchange *x;
+    const uint32_t *indices;
+    size_t count;
+    bool last_resort;
+    uint64_t now_ms;
+    bool failed;
+};
+
+static void read_facts(void *ctx, size_t index, struct gate_account_facts *out)
+{
+    const struct lua_order *o = ctx;
+    const struct gate_env *env = o->x->in.env;
+    const struct gate_entry *e = &o->x->pin->table->entries[o->indices[index]];
+    *out = (struct gate_account_facts){
+        .id = gate_str_of(e->account->id),
+        .alias = gate_str_of(e->alias),
+        .provider = gate_str_of(e->account->instance->name),
+        .kind = e->account->kind,
+        .tags = e->tags,
+        .tag_count = e->tag_count,
+        .weight = e->weight,
+        .latency_us = atomic_load_explicit(&e->account->live.latency_us, memory_order_relaxed),
+        .limits = e->limits[o->x->kind],
+        .now_ms = o->now_ms,
+        .cooling = o->last_resort,
+    };
+    env->quota->ops->numbers(env->quota->instance, e->account->quota, o->x->kind, o->now_ms,
+                             &out->numbers);
+    out->numbers.in_flight =
+        atomic_load_explicit(&e->account->live.in_flight, memory_order_relaxed);
+}
+
+/* Puts what the script named to the front, in its order. */
+static size_t apply_order(const struct gate_selection *selection, uint32_t *indices, size_t count)
+{
+    uint32_t named[GATE_POLICY_MAX_SELECTED];
+    size_t rest = 0;
+    for (size_t i = 0; i < selection->count; i++)
+        named[i] = indices[selection->order[i]];
+    uint32_t others[GATE_ACCOUNT_MAX];
+    for (size_t i = 0; i < count; i++) {
+        bool is_named = false;
+        for (size_t k = 0; k < selection->count; k++)
+            is_named = is_named || named[k] == indices[i];
+        if (!is_named)
+            others[rest++] = indices[i];
+    }
+    memcpy(indices, named, selection->count * sizeof named[0]);
+    memcpy(indices + selection->count, others, rest * sizeof others[0]);
+    return selection->count;
+}
+
+static size_t order_by_script(void *ctx, uint32_t *indices, size_t count, bool last_resort)
+{
+    struct lua_order *o = ctx;
+    struct gate_exchange *x = o->x;
+    struct gate_route_view req = exchange_route_view(x);
+    struct gate_selection selection = {.count = 0};
+    struct gate_error err;
+    o->indices = indices;
+    o->count = count;
+    o->last_resort = last_resort;
+    const struct gate_select_view view = {count, read_facts, o};
+    if (gate_script_select(x->in.env->script, &view, &req, &selection, &err) == GATE_OK)
+        return apply_order(&selection, indices, count);
+    /* A broken policy must not stop traffic: the strategy decides, the log tells. */
+    gate_log_error("request %.*s: select failed: %s", (int)x->in.request_id.len,
+                   x->in.request_id.ptr, err.message);
+    return 0;
+}
+
+/* ---- the answer */
+
+static struct gate_select make_select(struct gate_exchange *x)
+{
+    const struct gate_env *env = x->in.env;
+    const struct exchange_target *t = exchange_target(x);
+    const struct gate_account_policy *policy = gate_generation_policy(env->generation);
+    struct gate_instance *instance = (struct gate_instance *)t->instance; /* for its turn */
+    x->trace.strategy = policy->strategy;
+    if (x->tokens == 0)
+        x->tokens = x->kind == GATE_USAGE_CHAT ? estimate_tokens(x) : 1;
+    if (policy->strategy == GATE_STRATEGY_STICKY && x->sticky == 0)
+        x->sticky = conversation_hash(x);
+    return (struct gate_select){
+        .table = x->pin->table,
+        .quota = env->quota,
+        .instance = t->instance->position,
+        .model = gate_str_of(t->model),
+        .kind = x->kind,
+        .strategy = policy->strategy,
+        .sticky = x->sticky,
+        .turn = &instance->turn,
+        .tokens = x->tokens,
+        .now_ms = gate_clock_wall_ms(),
+        .tried = x->tried,
+        .tried_count = x->tried_count,
+    };
+}
+
+static enum exchange_pick take(struct gate_exchange *x, const struct gate_choice *choice)
+{
+    struct gate_env *env = x->in.env;
+    uint32_t index = (uint32_t)(choice->entry - x->pin->table->entries);
+    x->entry = choice->entry;
+    x->reservation = choice->reservation;
+    x->probe = choice->probe;
+    x->well = false;
+    struct gate_trace_attempt *t = gate_trace_attempt(&x->trace, x->pin, index);
+    t->target = (uint8_t)x->target;
+    t->probe = choice->probe;
+    t->last_resort = choice->last_resort;
+    t->start_us = gate_clock_mono_us() - x->in.started_us;
+    env->quota->ops->numbers(env->quota->instance, x->entry->account->quota, x->kind,
+                             gate_clock_wall_ms(), &t->quota);
+    x->trace.tokens_reserved = choice->reservation.tokens;
+    x->traced = t;
+    if (env->config->counter_flush_ms > 0 || env->store == NULL)
+        return EXCHANGE_PICKED;
+    gate_store_flush(env->store, on_record, begin_wait(x, NULL));
+    return EXCHANGE_WAITS;
+}
+
+enum exchange_pick exchange_pick(struct gate_exchange *x)
+{
+    struct gate_env *env = x->in.env;
+    struct gate_choice *choice = env->scratch;
+    struct gate_select s = make_select(x);
+    struct lua_order order = {.x = x, .now_ms = s.now_ms};
+    if (gate_script_has_select(env->script)) {
+        s.order = order_by_script;
+        s.order_ctx = &order;
+    }
+    enum gate_select_result result = gate_select(&s, choice);
+    gate_trace_look(&x->trace, x->pin, x->target, choice);
+    if (result == GATE_SELECT_CHOSEN)
+        return take(x, choice);
+    if (result == GATE_SELECT_REFRESH && env->credentials != NULL) {
+        exchange_wait_refresh(x, choice->entry);
+        return EXCHANGE_WAITS;
+    }
+    return EXCHANGE_NOBODY;
+}
+
+enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_account *account)
+{
+    struct gate_select s = make_select(x);
+    const struct gate_table *t = x->pin->table;
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->entries[i].account != account)
+            continue;
+        if (gate_select_one(&s, &t->entries[i], x->in.env->scratch) != GATE_SELECT_CHOSEN)
+            break;
+        return take(x, x->in.env->scratch);
+    }
+    return EXCHANGE_NOBODY;
+}
+
+/* ---- the end of an attempt */
+
+static uint64_t tokens_used(const struct gate_exchange *x)
+{
+    if (x->has_usage)
+        return x->usage.prompt + x->usage.completion;
+    if (x->kind == GATE_USAGE_SEARCH)
+        return 0;
+    return x->in.body.len / BYTES_PER_TOKEN +
+           (x->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+}
+
+void exchange_settle(struct gate_exchange *x, enum gate_outcome outcome)
+{
+    const struct gate_quota *q = x->in.env->quota;
+    if (x->entry == NULL)
+        return;
+    struct gate_account *a = x->entry->account;
+    bool counts = outcome == GATE_OUTCOME_ANSWERED || outcome == GATE_OUTCOME_CANCELLED;
+    q->ops->settle(q->instance, a->quota, x->kind, &x->reservation, outcome,
+                   counts ? tokens_used(x) : 0, gate_clock_wall_ms());
+    gate_health_end(a, x->probe);
+    if (x->traced != NULL)
+        x->traced->took_us = gate_clock_mono_us() - x->attempt_us;
+    x->entry = NULL;
+    x->probe = false;
+}
+
+void exchange_note_well(struct gate_exchange *x)
+{
+    if (x->well || x->entry == NULL)
+        return;
+    x->well = true;
+    gate_health_good(x->entry->account, x->probe, gate_clock_mono_us() - x->attempt_us,
+                     gate_clock_wall_ms());
+}
+
+void exchange_add_tried(struct gate_exchange *x, struct gate_account *account)
+{
+    if (x->tried_count == GATE_SELECT_MAX_TRIED)
+        return;
+    x->tried = gate_realloc(x->tried, (x->tried_count + 1) * sizeof x->tried[0]);
+    gate_account_retain(account);
+    x->tried[x->tried_count++] = account;
+}
+
+/* ---- the attempt */
+
+static void start_attempt(struct gate_exchange *x)
+{
+    const struct exchange_target *t = exchange_target(x);
+    struct gate_attempt_input input = {
+        .instance = t->instance,
+        .attachment = x->entry->attachment,
+        .kind = x->kind,
+        .query = x->in.query,
+        .page = 1,
+        .rows = x->in.rows,
+        .model = gate_str_of(t->model),
+        .request_id = x->in.request_id,
+        .body = x->in.body,
+        .facts = &x->facts,
+        .clocks = t->clocks,
+    };
+    x->attempts++;
+    x->mode = ANSWER_NONE;
+    x->paused = false;
+    x->has_usage = false;
+    x->text_bytes = 0;
+    x->attempt_us = gate_clock_mono_us();
+    exchange_start_keepalive(x);
+    x->attempt = gate_attempt_create(x->in.env, &input, &exchange_attempt_events, x);
+    gate_attempt_run(x->attempt);
+}
+
+void exchange_advance(struct gate_exchange *x)
+{
+    for (; x->target < x->target_count; x->target++) {
+        enum exchange_pick pick = exchange_pick(x);
+        if (pick == EXCHANGE_PICKED)
+            start_attempt(x);
+        if (pick != EXCHANGE_NOBODY)
+            return;
+    }
+    exchange_give_up(x);
+}

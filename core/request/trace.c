@@ -1,0 +1,197 @@
+#include "request/trace.h"
+#include "base/json.h"
+#include "pool/quota.h"
+#include <stdlib.h>
+
+struct gate_trace_ring {
+    size_t next, count;
+    struct gate_trace traces[GATE_TRACE_RING];
+};
+
+void gate_trace_finish(struct gate_trace *t)
+{
+    for (size_t i = 0; i < t->attempt_count; i++)
+        gate_table_pin_drop(t->attempts[i].pin);
+    for (size_t i = 0; i < t->look_count; i++) {
+        gate_table_pin_drop(t->looks[i].pin);
+        free(t->looks[i].skipped);
+    }
+    free(t->attempts);
+    free(t->looks);
+    memset(t, 0, sizeof *t);
+}
+
+struct gate_trace_attempt *gate_trace_attempt(struct gate_trace *t, struct gate_table_pin *pin,
+                                              uint32_t index)
+{
+    if (t->attempt_count == GATE_TRACE_MAX_ATTEMPTS)
+        return &t->attempts[t->attempt_count - 1];
+    t->attempts = gate_realloc(t->attempts, (t->attempt_count + 1) * sizeof t->attempts[0]);
+    struct gate_trace_attempt *a = &t->attempts[t->attempt_count++];
+    memset(a, 0, sizeof *a);
+    a->pin = gate_table_pin_use(pin);
+    a->index = index;
+    return a;
+}
+
+void gate_trace_look(struct gate_trace *t, struct gate_table_pin *pin, size_t target,
+                     const struct gate_choice *choice)
+{
+    if (choice->skipped_count == 0 || t->look_count == GATE_TRACE_MAX_LOOKS)
+        return;
+    t->looks = gate_realloc(t->looks, (t->look_count + 1) * sizeof t->looks[0]);
+    struct gate_trace_look *l = &t->looks[t->look_count++];
+    size_t bytes = choice->skipped_count * sizeof l->skipped[0];
+    l->pin = gate_table_pin_use(pin);
+    l->target = (uint8_t)target;
+    l->count = choice->skipped_count;
+    l->skipped = memcpy(gate_alloc(bytes), choice->skipped, bytes);
+}
+
+/* ---- as JSON */
+
+static void put_string(struct gate_buf *out, const char *name, const char *value)
+{
+    gate_buf_printf(out, "\"%s\":", name);
+    gate_json_put(out, gate_str_of(value));
+    gate_buf_append_byte(out, ',');
+}
+
+static void put_number(struct gate_buf *out, const char *name, uint64_t value)
+{
+    gate_buf_printf(out, "\"%s\":%llu,", name, (unsigned long long)value);
+}
+
+static void put_bool(struct gate_buf *out, const char *name, bool value)
+{
+    gate_buf_printf(out, "\"%s\":%s,", name, value ? "true" : "false");
+}
+
+/* Ends an object or array that put_* filled: the last comma becomes the bracket. */
+static void close_with(struct gate_buf *out, char bracket)
+{
+    if (out->len > 0 && out->ptr[out->len - 1] == ',')
+        out->ptr[out->len - 1] = bracket;
+    else
+        gate_buf_append_byte(out, bracket);
+}
+
+static void put_entry(struct gate_buf *out, const struct gate_table_pin *pin, uint32_t index)
+{
+    const struct gate_entry *e = &pin->table->entries[index];
+    put_string(out, "account", e->account->id);
+    put_string(out, "alias", e->alias);
+}
+
+static void put_attempt(struct gate_buf *out, const struct gate_trace_attempt *a)
+{
+    gate_buf_append_byte(out, '{');
+    put_entry(out, a->pin, a->index);
+    put_number(out, "target", a->target);
+    put_string(out, "verdict", gate_verdict_name(a->verdict));
+    put_number(out, "status", (uint64_t)a->status);
+    put_number(out, "start_ms", a->start_us / 1000);
+    put_number(out, "took_ms", a->took_us / 1000);
+    put_bool(out, "probe", a->probe);
+    put_bool(out, "last_resort", a->last_resort);
+    if (a->verdict != GATE_VERDICT_OK) {
+        put_string(out, "code", a->code);
+        put_string(out, "reason", a->reason);
+        put_string(out, "action", gate_action_names[a->action]);
+        put_number(out, "cooldown_ms", a->cooldown_ms);
+    }
+    put_number(out, "requests_minute", a->quota.requests_minute);
+    put_number(out, "requests_day", a->quota.requests_day);
+    put_number(out, "tokens_minute", a->quota.tokens_minute);
+    put_number(out, "tokens_day", a->quota.tokens_day);
+    close_with(out, '}');
+    gate_buf_append_byte(out, ',');
+}
+
+static void put_look(struct gate_buf *out, const struct gate_trace_look *l)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const struct gate_skipped *s = &l->skipped[i];
+        gate_buf_append_byte(out, '{');
+        put_entry(out, l->pin, s->index);
+        put_number(out, "target", l->target);
+        put_string(out, "reason", gate_skip_names[s->skip]);
+        if (s->skip == GATE_SKIP_QUOTA)
+            put_string(out, "limit", gate_limit_text(s->limit));
+        if (s->until_ms != 0)
+            put_number(out, "until", s->until_ms);
+        close_with(out, '}');
+        gate_buf_append_byte(out, ',');
+    }
+}
+
+void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
+{
+    gate_buf_append_byte(out, '{');
+    put_string(out, "id", t->id);
+    put_number(out, "at", t->at_ms);
+    put_string(out, "kind", gate_usage_kind_names[t->kind]);
+    put_string(out, "path", t->path);
+    put_string(out, "key", t->key);
+    put_string(out, "model", t->model);
+    put_string(out, "upstream_model", t->target);
+    put_bool(out, "stream", t->stream);
+    put_number(out, "status", (uint64_t)t->status);
+    put_string(out, "outcome", t->outcome);
+    put_number(out, "total_ms", t->total_us / 1000);
+    if (t->first_us >= 0)
+        put_number(out, "first_ms", (uint64_t)t->first_us / 1000);
+    put_number(out, "bytes_in", t->bytes_in);
+    put_number(out, "bytes_out", t->bytes_out);
+    put_number(out, "prompt_tokens", t->usage.prompt);
+    put_number(out, "completion_tokens", t->usage.completion);
+    put_number(out, "cached_tokens", t->usage.cached);
+    put_bool(out, "usage_estimated", t->usage_estimated);
+    put_number(out, "tokens_reserved", t->tokens_reserved);
+    put_number(out, "generation", t->generation);
+    put_string(out, "strategy", gate_strategy_names[t->strategy]);
+    gate_buf_append(out, GATE_STR("\"attempts\":["));
+    for (size_t i = 0; i < t->attempt_count; i++)
+        put_attempt(out, &t->attempts[i]);
+    close_with(out, ']');
+    gate_buf_append(out, GATE_STR(",\"passed_by\":["));
+    for (size_t i = 0; i < t->look_count; i++)
+        put_look(out, &t->looks[i]);
+    close_with(out, ']');
+    gate_buf_append_byte(out, '}');
+}
+
+/* ---- the ring */
+
+struct gate_trace_ring *gate_trace_ring_create(void)
+{
+    return gate_calloc(1, sizeof(struct gate_trace_ring));
+}
+
+void gate_trace_ring_destroy(struct gate_trace_ring *r)
+{
+    if (r == NULL)
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        gate_trace_finish(&r->traces[i]);
+    free(r);
+}
+
+void gate_trace_ring_add(struct gate_trace_ring *r, struct gate_trace *t)
+{
+    struct gate_trace *slot = &r->traces[r->next];
+    gate_trace_finish(slot);
+    *slot = *t;
+    memset(t, 0, sizeof *t);
+    r->next = (r->next + 1) % GATE_TRACE_RING;
+    if (r->count < GATE_TRACE_RING)
+        r->count++;
+}
+
+void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,
+                          bool (*cb)(void *ctx, const struct gate_trace *t), void *ctx)
+{
+    for (size_t i = 0; i < r->count && i < limit; i++)
+        if (!cb(ctx, &r->traces[(r->next + GATE_TRACE_RING - 1 - i) % GATE_TRACE_RING]))
+            return;
+}
