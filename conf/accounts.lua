@@ -30,10 +30,10 @@
 -- end
 
 return {
-    -- strategy = "round_robin", -- or least_used, least_inflight, fastest, weighted, reset_first,
-    --                           -- sticky
+    -- round_robin, least_used, least_inflight, fastest, weighted, reset_first or sticky.
+    -- strategy = "round_robin",
 
-    -- Limits of every account; 0 means none. They win over the environment's.
+    -- Limits of every account; 0 means none. They win over CHAT_DAILY_LIMIT and its like.
     -- limits = {
     --     chat = {
     --         rpm = 60, -- requests in any 60 seconds
@@ -48,7 +48,7 @@ return {
     -- What holds for one account only, by its id or alias.
     -- accounts = {
     --     ["qwen/0"] = { limits = { chat = { rpd = 1000 } }, weight = 3, tags = { "paid" } },
-    --     ["work"] = { weight = 0 }, -- "weighted" does not choose it
+    --     ["work"] = { weight = 0 }, -- is never chosen
     -- },
 
     -- select = select,

@@ -54,7 +54,7 @@ return {
     --         plugin = "openai",
     --         accounts = { -- or key_env = "WORK_KEY" for a single one
     --             { alias = "main", key_env = "WORK_KEY" }, -- variable that holds the key
-    --             { alias = "spare", key_file = "/run/secrets/spare", tags = { "paid" }, weight = 2 },
+    --             { alias = "spare", key_file = "/run/secrets/spare", tags = { "paid" } },
     --             { alias = "slow", key_env = "SLOW_KEY", limits = { chat = { rpm = 10 } } },
     --         },
     --         dedup = "off", -- repair of streams that repeat text: off, auto, exact

@@ -40,16 +40,16 @@ struct gate_config_option {
 enum gate_config_source {
     GATE_SOURCE_ENVIRONMENT = 1, /* a variable: key_env, or a well-known one */
     GATE_SOURCE_FILE,            /* key_file */
-    GATE_SOURCE_SEED, /* an OAuth login (QWEN_CREDS_JSON, qwen_creds_*.json): taken into storage
-                         once, where it is refreshed from then on */
+    GATE_SOURCE_SEED, /* an OAuth login (QWEN_CREDS_JSON, qwen_creds_*.json, one of gateway.lua):
+                         taken into storage once, where it is refreshed from then on */
 };
 
 /* One account that the configuration names. */
 struct gate_config_account {
     char *id;      /* "<instance>/<n>" or "<instance>/<alias>"; unique */
     char *alias;   /* as shown; defaults to what follows the slash of the id */
-    char *key_env; /* NULL unless the source is the environment */
-    char *file;    /* NULL unless the source is a file, or the seed came from one */
+    char *key_env; /* the variable that held the secret; NULL: none did */
+    char *file;    /* the file that holds it; NULL: none does */
     enum gate_config_source source;
     enum gate_credential_kind kind;
     char *secret; /* never printed */
@@ -150,8 +150,9 @@ struct gate_config {
 enum gate_status gate_config_load(bool make_key, struct gate_config **out, struct gate_error *err);
 void gate_config_destroy(struct gate_config *c); /* wipes secrets */
 
-/* Overwrites and removes API_KEY and every variable that gave an instance its secret, so that no
- * child and no dump of the environment carries them. Before any thread is started. */
+/* Overwrites and removes the gateway's own secrets (API_KEY, ADMIN_KEY, LLM_GATE_SECRET, those of
+ * ALERT_*) and every variable that gives or could give an account its secret, so that no child and
+ * no dump of the environment carries them. Before any thread is started. */
 void gate_config_scrub_environment(const struct gate_config *c);
 
 #endif

@@ -1,10 +1,6 @@
 /* main: the command line. Puts the parts together in the order in which they need each other, and
  * tells the operator in plain text what came of it. */
 #include "base/clock.h"
-#include "config.h"
-#include "plugin/registry.h"
-#include "pool/accounts.h"
-#include "script/script.h"
 #include "worker.h"
 
 #include <malloc.h>
@@ -45,48 +41,6 @@ static const char variables_text[] =
     "  LLM_GATE_ALLOW_PRIVATE  1: addresses that arrive from outside may be private\n"
     "\n"
     "docs/configuration.md describes all of them and conf/gateway.lua.\n";
-
-/* ---- the parts */
-
-struct parts {
-    struct gate_config *config;
-    struct gate_registry *registry;
-    struct gate_pool *pool;
-    struct gate_generation *generation;
-};
-
-static void parts_finish(struct parts *p)
-{
-    gate_generation_release(p->generation);
-    gate_pool_destroy(p->pool);
-    gate_registry_destroy(p->registry);
-    gate_config_destroy(p->config);
-}
-
-static enum gate_status load_registry(struct parts *p, struct gate_error *err)
-{
-    return gate_registry_load(p->config->plugin_dir, gate_host_services(p->config->allow_private),
-                              &p->registry, err);
-}
-
-static enum gate_status load_generation(struct parts *p, struct gate_error *err)
-{
-    const struct gate_config *c = p->config;
-
-    return gate_generation_load(c->conf_dir, c->script_dir, c->mappings, c->mapping_count, 1,
-                                &p->generation, err);
-}
-
-static enum gate_status load_parts(struct parts *p, struct gate_error *err)
-{
-    enum gate_status status = load_registry(p, err);
-
-    if (status == GATE_OK)
-        status = gate_pool_create(p->config, p->registry, &p->pool, err);
-    if (status == GATE_OK)
-        status = load_generation(p, err);
-    return status;
-}
 
 /* ---- run */
 
@@ -129,7 +83,7 @@ static void choose_model(void *ctx, struct gate_str model, const struct gate_ins
     chosen[model.len] = '\0';
 }
 
-static void print_new_key(const struct parts *p, const char *url)
+static void print_new_key(const struct gate_parts *p, const char *url)
 {
     char model[MAX_MODEL] = "";
     const char *key = p->config->api_key;
@@ -148,7 +102,7 @@ static void print_new_key(const struct parts *p, const char *url)
 /* gate_serve's callback: connections are accepted now. */
 static void on_ready(void *ctx, const char *host, uint16_t port)
 {
-    const struct parts *p = ctx;
+    const struct gate_parts *p = ctx;
     char url[MAX_URL];
 
     make_url(url, sizeof url, host, port);
@@ -165,7 +119,7 @@ static void on_ready(void *ctx, const char *host, uint16_t port)
     fflush(stdout);
 }
 
-static int fail_start(const struct parts *p, const struct gate_error *err)
+static int fail_start(const struct gate_parts *p, const struct gate_error *err)
 {
     fprintf(stderr, "llm-gate: %s\n", err->message);
     if (p->config != NULL && p->config->api_key_is_new)
@@ -174,34 +128,54 @@ static int fail_start(const struct parts *p, const struct gate_error *err)
     return EXIT_FAILURE;
 }
 
+/* For tests: a file that says how far wall time is ahead. */
+static enum gate_status follow_clock(struct gate_error *err)
+{
+    const char *path = getenv("LLM_GATE_CLOCK_FILE");
+
+    if (path == NULL || path[0] == '\0' || gate_clock_follow(path))
+        return GATE_OK;
+    return gate_fail(err, GATE_EINVAL, "LLM_GATE_CLOCK_FILE: %s is not a file of 8 bytes", path);
+}
+
+/* The threads that follow must not take the signals that this one waits for. */
+static void block_signals(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int command_run(void)
 {
-    struct parts p = {0};
+    struct gate_parts p = {0};
     struct gate_error err = {GATE_OK, ""};
     enum gate_status status;
     int result = EXIT_SUCCESS;
 
     prepare_process();
-    status = gate_config_load(true, &p.config, &err);
+    block_signals();
+    status = follow_clock(&err);
+    if (status == GATE_OK)
+        status = gate_config_load(true, &p.config, &err);
     if (status == GATE_OK) {
         gate_log_setup(p.config->log_level, p.config->log_format, 2);
         for (size_t i = 0; i < p.config->warning_count; i++)
             gate_log_warn("%s", p.config->warnings[i]);
         gate_config_scrub_environment(p.config);
-        status = load_parts(&p, &err);
+        status = gate_parts_load(&p, &err);
     }
-    if (status == GATE_OK) {
-        struct gate_gateway gateway = {.config = p.config,
-                                       .registry = p.registry,
-                                       .pool = p.pool,
-                                       .generation = p.generation,
-                                       .started_ms = gate_clock_wall_ms()};
-
-        status = gate_serve(&gateway, on_ready, &p, &err);
-    }
+    if (status == GATE_OK)
+        status = gate_parts_open(&p, &err);
+    if (status == GATE_OK)
+        status = gate_serve(&p, on_ready, &p, &err);
     if (status != GATE_OK)
         result = fail_start(&p, &err);
-    parts_finish(&p);
+    gate_parts_finish(&p);
     return result;
 }
 
@@ -233,15 +207,27 @@ static void report_providers(const struct gate_config *c)
     for (size_t i = 0; i < c->instance_count; i++) {
         const struct gate_config_instance *instance = &c->instances[i];
 
-        printf("ok    provider %s: plugin %s, %s%s\n", instance->name, instance->plugin,
-               instance->key_env != NULL ? "key from " : "no key",
-               instance->key_env != NULL ? instance->key_env : "");
+        if (instance->implicit)
+            continue;
+        printf("ok    provider %s: plugin %s, %zu account%s here\n", instance->name,
+               instance->plugin, instance->account_count, instance->account_count == 1 ? "" : "s");
     }
+}
+
+/* Keys that a provider does not take are found here, not at the first request. */
+static bool check_accounts(const struct gate_parts *p)
+{
+    struct gate_error err = {GATE_OK, ""};
+    bool fine = true;
+
+    for (size_t i = 0; i < p->config->instance_count; i++)
+        fine = report(gate_roster_check(p->pool, &p->config->instances[i], &err), &err) && fine;
+    return fine;
 }
 
 /* A mapping to a model that nobody serves is legal, as providers may come later, but worth a word.
  */
-static void report_mappings(const struct parts *p)
+static void report_mappings(const struct gate_parts *p)
 {
     size_t count;
     const struct gate_mapping *m = gate_generation_mappings(p->generation, &count);
@@ -255,40 +241,33 @@ static void report_mappings(const struct parts *p)
     }
 }
 
-static bool check_parts(struct parts *p)
+static bool check_parts(struct gate_parts *p)
 {
     struct gate_error err = {GATE_OK, ""};
-    bool fine;
     size_t count;
 
     if (!report(gate_config_load(false, &p->config, &err), &err))
         return false;
     report_config(p->config);
-    fine = report(load_registry(p, &err), &err);
-    if (fine) {
-        gate_registry_all(p->registry, &count);
-        printf("ok    plugins: %zu in %s\n", count, p->config->plugin_dir);
-        fine = report(gate_pool_create(p->config, p->registry, &p->pool, &err), &err);
-        if (fine)
-            report_providers(p->config);
-    }
-    /* Scripts need neither, so one run names faults of both. */
-    if (!report(load_generation(p, &err), &err))
+    if (!report(gate_parts_load(p, &err), &err))
         return false;
+    gate_registry_all(p->registry, &count);
+    printf("ok    plugins: %zu in %s\n", count, p->config->plugin_dir);
+    bool fine = check_accounts(p);
+    report_providers(p->config);
     gate_generation_mappings(p->generation, &count);
     printf("ok    scripts: %s, %zu mapped names\n",
            p->config->conf_dir != NULL ? p->config->conf_dir : "none", count);
-    if (fine)
-        report_mappings(p);
+    report_mappings(p);
     return fine;
 }
 
 static int command_check(void)
 {
-    struct parts p = {0};
+    struct gate_parts p = {0};
     bool fine = check_parts(&p);
 
-    parts_finish(&p);
+    gate_parts_finish(&p);
     return fine ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -321,12 +300,13 @@ static void print_plugin(const struct gate_loaded *l)
 
 static int command_plugins(void)
 {
-    struct parts p = {0};
+    struct gate_parts p = {0};
     struct gate_error err = {GATE_OK, ""};
     enum gate_status status = gate_config_load(false, &p.config, &err);
 
     if (status == GATE_OK)
-        status = load_registry(&p, &err);
+        status = gate_registry_load(p.config->plugin_dir,
+                                    gate_host_services(p.config->allow_private), &p.registry, &err);
     if (status == GATE_OK) {
         size_t count;
         const struct gate_loaded *all = gate_registry_all(p.registry, &count);
@@ -336,7 +316,7 @@ static int command_plugins(void)
     } else {
         fprintf(stderr, "llm-gate: %s\n", err.message);
     }
-    parts_finish(&p);
+    gate_parts_finish(&p);
     return status == GATE_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

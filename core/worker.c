@@ -1,4 +1,5 @@
 #include "worker.h"
+#include "admin/admin.h"
 #include "admin/console.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
@@ -23,7 +24,8 @@ enum {
 };
 
 struct worker {
-    const struct gate_gateway *gateway;
+    const struct gate_parts *parts;
+    struct server *server;
     const struct gate_auth *auth;
     pthread_t thread;
     int fd;
@@ -36,7 +38,8 @@ struct worker {
     struct gate_http1 *http1;
     struct gate_env env;
     struct gate_listener *listener;
-    struct gate_mailbox *mailbox;
+    struct gate_mailbox *mailbox; /* NULL: never started */
+    struct gate_audit_batch *audit;
     struct gate_error error;
     enum gate_status status; /* of its start */
     h2o_sem_t *started;
@@ -46,9 +49,14 @@ struct worker {
 struct server {
     struct worker *workers;
     size_t count, started;
+    bool joined;              /* all workers have ended */
+    struct gate_table *table; /* for workers that start */
     h2o_sem_t started_sem;
     struct gate_auth *auth;
     h2o_globalconf_t h2o_config;
+    const struct gate_parts *parts;
+    struct gate_admin *admin;   /* control thread */
+    _Atomic unsigned forwarded; /* admin requests that are not answered yet */
 };
 
 /* ---- one worker */
@@ -76,7 +84,7 @@ static void on_drain(void *arg)
     gate_timers_touch(&w->timers, gate_clock_mono_ms());
     gate_listener_drain(w->listener);
     w->drain_timer.cb = on_drain_timeout;
-    gate_timer_arm(&w->timers, &w->drain_timer, w->gateway->config->drain_ms);
+    gate_timer_arm(&w->timers, &w->drain_timer, w->parts->config->drain_ms);
 }
 
 static bool is_done(const struct worker *w)
@@ -97,37 +105,261 @@ static void run_once(struct worker *w, uint64_t limit_ms)
         gate_timer_arm(&w->timers, &w->log_timer, LOG_DELAY_MS);
 }
 
+/* ---- admin requests: to the control thread and back */
+
+struct forwarded {
+    struct server *server;
+    struct gate_mailbox *mailbox; /* of the worker that asked; retained */
+    char *text;                   /* method, path, query and body */
+    struct gate_admin_request request;
+    void (*reply)(void *ctx, int status, struct gate_str json);
+    void *ctx;
+    int status;
+    struct gate_buf json;
+};
+
+static void free_forwarded(struct forwarded *f)
+{
+    atomic_fetch_sub(&f->server->forwarded, 1);
+    gate_mailbox_release(f->mailbox);
+    gate_wipe(f->text, f->request.method.len + f->request.path.len + f->request.query.len +
+                           f->request.body.len); /* may hold a key */
+    free(f->text);
+    gate_buf_finish(&f->json);
+    free(f);
+}
+
+/* Worker. */
+static void bring_reply(void *arg)
+{
+    struct forwarded *f = arg;
+    f->reply(f->ctx, f->status, gate_buf_str(&f->json));
+    free_forwarded(f);
+}
+
+/* Control thread. */
+static void on_admin_reply(void *ctx, int status, struct gate_str json)
+{
+    struct forwarded *f = ctx;
+    f->status = status;
+    gate_buf_append(&f->json, json);
+    if (!gate_mailbox_post(f->mailbox, bring_reply, f))
+        free_forwarded(f); /* the worker has ended, and its clients with it */
+}
+
+static void handle_admin(void *arg)
+{
+    struct forwarded *f = arg;
+    if (f->server->admin != NULL)
+        gate_admin_handle(f->server->admin, &f->request, on_admin_reply, f);
+    else
+        on_admin_reply(f, 503,
+                       GATE_STR("{\"error\":{\"message\":\"The gateway is stopping.\",\"type\":"
+                                "\"server_error\",\"code\":\"stopping\"}}"));
+}
+
+static struct gate_str put_view(char **at, struct gate_str s)
+{
+    struct gate_str view = {*at, s.len};
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return view;
+}
+
+static bool forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
+                          struct gate_str query, struct gate_str body,
+                          void (*reply)(void *ctx, int status, struct gate_str json), void *ctx)
+{
+    struct server *s = env->gateway;
+    if (atomic_fetch_add(&s->forwarded, 1) >= GATE_ADMIN_MAX_WAITING) {
+        atomic_fetch_sub(&s->forwarded, 1);
+        return false;
+    }
+    struct forwarded *f = gate_calloc(1, sizeof *f);
+    f->server = s;
+    f->mailbox = env->mailbox;
+    gate_mailbox_retain(f->mailbox);
+    char *at = f->text = gate_alloc(method.len + path.len + query.len + body.len + 1);
+    f->request.method = put_view(&at, method);
+    f->request.path = put_view(&at, path);
+    f->request.query = put_view(&at, query);
+    f->request.body = put_view(&at, body);
+    f->reply = reply;
+    f->ctx = ctx;
+    gate_buf_init(&f->json, GATE_ADMIN_MAX_ANSWER);
+    gate_control_post(s->parts->control, handle_admin, f);
+    return true;
+}
+
+/* ---- from the control thread to all workers */
+
+struct visit {
+    struct worker *worker;
+    void (*visit)(struct gate_env *env, void *arg);
+    void *arg;
+    struct visitors *all;
+};
+
+/* One round of visits; the last one back tells the control thread. */
+struct visitors {
+    struct server *server;
+    _Atomic size_t left;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void end_visits(void *arg)
+{
+    struct visitors *v = arg;
+    v->done(v->arg);
+    free(v);
+}
+
+static void leave(struct visitors *v)
+{
+    if (atomic_fetch_sub(&v->left, 1) == 1)
+        gate_control_post(v->server->parts->control, end_visits, v);
+}
+
+static void on_visit(void *arg)
+{
+    struct visit *v = arg;
+    v->visit(&v->worker->env, v->arg);
+    leave(v->all);
+    free(v);
+}
+
+/* Control thread; see gate_admin_workers. */
+static void visit_workers(void *ctx, void (*visit)(struct gate_env *env, void *arg),
+                          void (*done)(void *arg), void *arg)
+{
+    struct server *s = ctx;
+    struct visitors *all = gate_calloc(1, sizeof *all);
+    all->server = s;
+    all->done = done;
+    all->arg = arg;
+    atomic_init(&all->left, s->started + 1);
+    for (size_t i = 0; i < s->started; i++) {
+        struct visit *v = gate_calloc(1, sizeof *v);
+        v->worker = &s->workers[i];
+        v->visit = visit;
+        v->arg = arg;
+        v->all = all;
+        if (!gate_mailbox_post(v->worker->mailbox, on_visit, v)) {
+            leave(all);
+            free(v);
+        }
+    }
+    leave(all);
+}
+
+/* A new account table. */
+struct delivery {
+    struct worker *worker;
+    struct gate_table *table; /* retained */
+};
+
+static void on_table(void *arg)
+{
+    struct delivery *d = arg;
+    struct gate_table_pin *old = d->worker->env.accounts;
+    d->worker->env.accounts = gate_table_pin_create(d->table);
+    gate_table_pin_drop(old);
+    gate_table_release(d->table);
+    free(d);
+}
+
+static void publish_table(void *ctx, struct gate_table *table)
+{
+    struct server *s = ctx;
+    for (size_t i = 0; i < s->started; i++) {
+        struct delivery *d = gate_calloc(1, sizeof *d);
+        gate_table_retain(table);
+        d->worker = &s->workers[i];
+        d->table = table;
+        if (!gate_mailbox_post(d->worker->mailbox, on_table, d)) {
+            gate_table_release(table);
+            free(d);
+        }
+    }
+}
+
+/* Control thread, when all workers run: whatever was published since they got their first table
+ * reaches them now. */
+static void connect_control(void *arg)
+{
+    struct server *s = arg;
+    struct gate_admin_parts admin = gate_parts_admin(s->parts);
+    const struct gate_publisher publisher = {publish_table, s};
+    admin.workers = (struct gate_admin_workers){s->started, visit_workers, s};
+    s->admin = gate_admin_create(&admin);
+    gate_roster_set_publisher(s->parts->roster, &publisher);
+    struct gate_table *newest = gate_roster_table(s->parts->roster);
+    publish_table(s, newest);
+    gate_table_release(newest);
+}
+
+/* Control thread, before the workers' mailboxes go. */
+static void disconnect_control(void *arg)
+{
+    struct server *s = arg;
+    const struct gate_publisher nobody = {NULL, NULL};
+    gate_roster_set_publisher(s->parts->roster, &nobody);
+    gate_admin_destroy(s->admin);
+    s->admin = NULL;
+}
+
 /* On the worker's own thread: libh2o keeps buffer pools in thread-local memory. */
 static enum gate_status worker_start(struct worker *w)
 {
-    const struct gate_gateway *g = w->gateway;
+    const struct gate_parts *p = w->parts;
     gate_timers_init(&w->timers, gate_clock_mono_ms());
     gate_log_batch_init(&w->log);
     w->log_timer.cb = on_log_timer;
     w->loop = h2o_evloop_create();
     h2o_context_init(&w->ctx, w->loop, w->h2o_config);
     w->mailbox = gate_mailbox_create(w->ctx.queue);
+    gate_mailbox_retain(w->mailbox); /* the server's reference: others post to it */
     w->http1 = gate_http1_create(w->loop, &w->ctx.receivers.hostinfo_getaddr, &w->timers);
     w->env = (struct gate_env){
-        .config = g->config,
-        .pool = g->pool,
-        .generation = g->generation,
+        .config = p->config,
+        .pool = p->pool,
+        .generation = p->generation,
         .upstream = {&gate_http1_transport, w->http1},
         .timers = &w->timers,
         .log = &w->log,
-        .started_ms = g->started_ms,
+        .mailbox = w->mailbox,
+        .accounts = gate_table_pin_create(w->server->table),
+        .quota = &p->quota,
+        .credentials = p->credentials,
+        .store = p->store,
+        .audit = w->audit,
+        .recent = gate_trace_ring_create(),
+        .scratch = gate_alloc(sizeof(struct gate_choice)),
+        .forward_admin = forward_admin,
+        .gateway = w->server,
+        .started_ms = p->started_ms,
     };
     if (getrandom(&w->env.random, sizeof w->env.random, 0) != sizeof w->env.random)
         return gate_fail(&w->error, GATE_EIO, "no random bytes: %s", strerror(errno));
-    enum gate_status status = gate_registry_worker_init(g->registry, &w->error);
+    enum gate_status status = gate_registry_worker_init(p->registry, &w->error);
     if (status != GATE_OK)
         return status;
-    status = gate_script_create(g->generation, &w->env.script, &w->error);
+    status = gate_script_create(p->generation, &w->env.script, &w->error);
     if (status != GATE_OK)
         return status;
     w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, gate_console_page, w->fd);
     w->fd = -1;
     return GATE_OK;
+}
+
+static void close_env(struct worker *w)
+{
+    gate_mailbox_close(w->mailbox); /* what it still brings needs the rest */
+    gate_trace_ring_destroy(w->env.recent);
+    gate_table_pin_drop(w->env.accounts);
+    free(w->env.scratch);
 }
 
 static void worker_stop(struct worker *w)
@@ -139,13 +371,15 @@ static void worker_stop(struct worker *w)
     bool lookups = gate_http1_lookups(w->http1) > 0;
     gate_http1_destroy(w->http1);
     gate_script_destroy(w->env.script);
-    gate_registry_worker_fini(w->gateway->registry);
+    gate_registry_worker_fini(w->parts->registry);
     gate_timer_disarm(&w->timers, &w->log_timer);
     gate_log_batch_finish(&w->log);
-    if (lookups)
+    if (lookups) {
+        close_env(w);
         return; /* a resolver thread will still write to this loop's queue: leave it to the exit */
+    }
     run_once(w, 0); /* frees the sockets that were closed */
-    gate_mailbox_destroy(w->mailbox);
+    close_env(w);
     h2o_context_dispose(&w->ctx);
     h2o_evloop_destroy(w->loop);
 }
@@ -306,30 +540,35 @@ static void drain(struct server *s, const sigset_t *signals, uint32_t drain_ms)
     while (sigwait(&all, &number) != 0 || number != SIGUSR1)
         post_drain(s); /* a second signal: cut what still runs */
     pthread_join(j.thread, NULL);
-    s->started = 0;
+    s->joined = true;
 }
 
 static void destroy_server(struct server *s)
 {
-    if (s->started > 0) { /* some threads run, the start failed */
+    if (!s->joined) { /* some threads may run: the start failed */
         post_drain(s);
         post_drain(s);
         for (size_t i = 0; i < s->started; i++)
             pthread_join(s->workers[i].thread, NULL);
     }
-    for (size_t i = 0; i < s->count; i++)
+    for (size_t i = 0; i < s->count; i++) {
         if (s->workers[i].fd >= 0)
             close(s->workers[i].fd);
+        if (s->workers[i].mailbox != NULL)
+            gate_mailbox_release(s->workers[i].mailbox);
+        gate_audit_batch_destroy(s->workers[i].audit);
+    }
+    gate_table_release(s->table);
     gate_auth_destroy(s->auth);
     h2o_config_dispose(&s->h2o_config);
     free(s->workers);
 }
 
-enum gate_status gate_serve(const struct gate_gateway *gateway,
+enum gate_status gate_serve(const struct gate_parts *parts,
                             void (*ready)(void *ctx, const char *host, uint16_t port), void *ctx,
                             struct gate_error *err)
 {
-    struct server s = {.count = gateway->config->workers};
+    struct server s = {.count = parts->config->workers, .parts = parts};
     sigset_t signals, blocked;
     uint16_t port = 0;
     sigemptyset(&signals);
@@ -340,23 +579,28 @@ enum gate_status gate_serve(const struct gate_gateway *gateway,
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 
     h2o_hostinfo_max_threads = RESOLVER_THREADS;
-    gate_serve_configure(&s.h2o_config, gateway->config);
-    s.auth = gate_auth_create(gate_str_of(gateway->config->api_key));
+    gate_serve_configure(&s.h2o_config, parts->config);
+    s.auth = gate_auth_create(gate_str_of(parts->config->api_key));
     h2o_sem_init(&s.started_sem, 0);
     s.workers = gate_calloc(s.count, sizeof s.workers[0]);
     for (size_t i = 0; i < s.count; i++) {
-        s.workers[i].gateway = gateway;
+        s.workers[i].parts = parts;
+        s.workers[i].server = &s;
+        s.workers[i].audit = gate_audit_batch_create(parts->audit);
         s.workers[i].auth = s.auth;
         s.workers[i].h2o_config = &s.h2o_config;
         s.workers[i].fd = -1;
     }
-    enum gate_status status = bind_all(&s, gateway->config, &port, err);
+    s.table = gate_roster_table(parts->roster);
+    enum gate_status status = bind_all(&s, parts->config, &port, err);
     if (status == GATE_OK)
         status = start_workers(&s, err);
     if (status == GATE_OK) {
-        ready(ctx, gateway->config->listen_host, port);
+        gate_control_call(parts->control, connect_control, &s);
+        ready(ctx, parts->config->listen_host, port);
         wait_for_signal(&signals);
-        drain(&s, &signals, gateway->config->drain_ms);
+        drain(&s, &signals, parts->config->drain_ms);
+        gate_control_call(parts->control, disconnect_control, &s);
     }
     destroy_server(&s);
     return status;

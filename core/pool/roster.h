@@ -64,6 +64,11 @@ enum gate_status gate_roster_create(const struct gate_config *config, const stru
                                     const struct gate_vault *vault,
                                     const struct gate_account_policy *policy,
                                     struct gate_roster **out, struct gate_error *err);
+/* Has the providers look at the secrets that the configuration gives an instance, and keeps
+ * nothing. The message names the account. */
+enum gate_status gate_roster_check(const struct gate_pool *pool,
+                                   const struct gate_config_instance *instance,
+                                   struct gate_error *err);
 void gate_roster_destroy(struct gate_roster *r); /* after the store was closed */
 
 /* The first table, for workers that start; retained for the caller. */

@@ -141,6 +141,29 @@ void gate_roster_needs_sign_in(struct gate_roster *r, struct gate_member *m, con
     gate_log_warn("account %s needs a sign-in: %s", m->account->id, why);
 }
 
+enum gate_status gate_roster_check(const struct gate_pool *pool,
+                                   const struct gate_config_instance *instance,
+                                   struct gate_error *err)
+{
+    size_t count;
+    struct gate_instance *all = gate_pool_instances(pool, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(all[i].name, instance->name) != 0)
+            continue;
+        for (size_t k = 0; k < instance->account_count; k++) {
+            const struct gate_config_account *c = &instance->accounts[k];
+            const struct gate_credential credential = {c->kind, {c->secret, c->secret_len}};
+            struct gate_attachment *tried;
+            struct gate_error why = {.message = ""};
+            if (gate_attachment_create(&all[i], &credential, 0, 0, &tried, &why) != GATE_OK)
+                return gate_fail(err, GATE_EINVAL, "provider %s, account %s: %.300s",
+                                 instance->name, c->id, why.message);
+            gate_attachment_release(tried);
+        }
+    }
+    return GATE_OK;
+}
+
 /* ---- the lease */
 
 struct lease {

@@ -39,7 +39,8 @@ void gate_alerts_end(struct gate_alerts *a, uint64_t now_ms);
 
 /* Writes the active alerts as a JSON array of {name, level, title, text, since} (Unix ms). */
 void gate_alerts_json(const struct gate_alerts *a, struct gate_buf *out);
-/* Sends a test notice; done is called once with how it went (status 0: not sent). */
+/* Sends a test notice; done is called once with how it went (status 0: not sent), never from inside
+ * this call, at the latest by destroy. why is empty when the service has taken the notice. */
 void gate_alerts_test(struct gate_alerts *a, void (*done)(void *ctx, int status, const char *why),
                       void *ctx);
 

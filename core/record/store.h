@@ -87,16 +87,14 @@ enum gate_status gate_storage_scan(struct gate_storage *s, struct gate_str prefi
 /* The keys of the schema. Each is followed by what its comment names. gate_store_open writes the
  * schema's version, migrates an older one and refuses a newer one. */
 #define GATE_KEY_SCHEMA "meta/schema"
-#define GATE_KEY_VAULT "meta/vault" /* proof that the encryption key is the right one */
-#define GATE_KEY_ACCOUNT "account/" /* id: JSON without secrets */
-#define GATE_KEY_CREDENTIAL                                                                        \
-    "credential/"                       /* id: sealed by the vault; the lease has the same name    \
-                                         */
-#define GATE_KEY_CONDITION "condition/" /* id: JSON: cooldown, exhausted, needs sign-in */
-#define GATE_KEY_QUOTA "quota/"         /* id: bytes of the quota plugin */
-#define GATE_KEY_AUDIT "audit/"         /* minute (8 hex digits)/kind/outcome/account: sums */
-#define GATE_KEY_DAY "day/"             /* day's end (8 hex digits of minutes)/...: sums */
-#define GATE_KEY_ALERT "alert/"         /* name: JSON */
+#define GATE_KEY_VAULT "meta/vault"       /* proof that the encryption key is the right one */
+#define GATE_KEY_ACCOUNT "account/"       /* id: JSON without secrets */
+#define GATE_KEY_CREDENTIAL "credential/" /* id: sealed by the vault; its lease has that name */
+#define GATE_KEY_CONDITION "condition/"   /* id: JSON: cooldown, exhausted, needs sign-in */
+#define GATE_KEY_QUOTA "quota/"           /* id: bytes of the quota plugin */
+#define GATE_KEY_AUDIT "audit/"           /* minute (8 hex digits)/kind/outcome/account: sums */
+#define GATE_KEY_DAY "day/"               /* day's end (8 hex digits of minutes)/...: sums */
+#define GATE_KEY_ALERT "alert/"           /* name: JSON */
 
 enum { GATE_STORE_SCHEMA = 1, GATE_STORE_MAX_FLUSHERS = 8 };
 

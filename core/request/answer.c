@@ -38,8 +38,11 @@ void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, 
     gate_buf_finish(&x->content_type);
 }
 
+/* A part of the answer goes to the client now. */
 static void commit_answer(struct gate_exchange *x, int64_t length)
 {
+    x->begun = true;
+    exchange_note_well(x);
     if (!x->committed)
         exchange_commit(x, x->upstream_status, gate_buf_str(&x->content_type), length);
 }
@@ -72,6 +75,27 @@ static bool is_shared_header(struct gate_str name)
            gate_str_eq(name, GATE_STR("openai-version"));
 }
 
+void exchange_add_header(struct gate_exchange *x, struct gate_str name, struct gate_str value)
+{
+    gate_buf_append(&x->headers, name);
+    gate_buf_append_byte(&x->headers, '\0');
+    gate_buf_append(&x->headers, value);
+    gate_buf_append_byte(&x->headers, '\0');
+}
+
+void exchange_add_retry_after(struct gate_exchange *x, uint64_t ms)
+{
+    static const char name[] = "retry-after";
+    char value[24];
+    if (ms == 0)
+        return;
+    for (size_t at = 0; at + sizeof name <= x->headers.len; at++)
+        if (memcmp(x->headers.ptr + at, name, sizeof name) == 0)
+            return;
+    snprintf(value, sizeof value, "%llu", (unsigned long long)((ms + 999) / 1000));
+    exchange_add_header(x, GATE_STR("retry-after"), gate_str_of(value));
+}
+
 static void keep_head(struct gate_exchange *x, const struct gate_upstream_head *head)
 {
     x->headers.len = x->content_type.len = 0;
@@ -79,13 +103,23 @@ static void keep_head(struct gate_exchange *x, const struct gate_upstream_head *
         const struct gate_header *h = &head->headers[i];
         if (gate_str_eq(h->name, GATE_STR("content-type")))
             gate_buf_append(&x->content_type, h->value);
-        if (!is_shared_header(h->name))
-            continue;
-        gate_buf_append(&x->headers, h->name);
-        gate_buf_append_byte(&x->headers, '\0');
-        gate_buf_append(&x->headers, h->value);
-        gate_buf_append_byte(&x->headers, '\0');
+        if (is_shared_header(h->name))
+            exchange_add_header(x, h->name, h->value);
     }
+}
+
+/* The attempt was answered, but not with what was asked for. */
+static void fail_answer(struct gate_exchange *x, enum gate_verdict_kind kind, const char *code,
+                        const char *reason)
+{
+    struct gate_failure f;
+    gate_failure_init(&f);
+    f.verdict.kind = kind;
+    f.upstream_status = x->upstream_status;
+    snprintf(f.code, sizeof f.code, "%s", code);
+    snprintf(f.reason, sizeof f.reason, "%s", reason);
+    exchange_failed(x, &f);
+    gate_failure_finish(&f);
 }
 
 static void stream_write(void *ctx, struct gate_str bytes)
@@ -102,17 +136,30 @@ static void stream_flush(void *ctx)
         x->in.ops->flush(x->in.client);
 }
 
+/* What the services say of their limits. */
+static void observe(struct gate_exchange *x, const struct gate_upstream_head *head)
+{
+    const struct gate_quota *q = x->in.env->quota;
+    if (x->entry != NULL)
+        q->ops->observe(q->instance, x->entry->account->quota, x->kind, head->headers,
+                        head->header_count, gate_clock_wall_ms());
+}
+
 static void on_attempt_head(void *ctx, const struct gate_upstream_head *head, bool event_stream)
 {
     struct gate_exchange *x = ctx;
+    observe(x, head);
     x->upstream_status = head->status;
     x->content_length = head->content_length;
     if (!x->committed)
         keep_head(x, head);
-    if (event_stream) {
+    if (event_stream && x->kind == GATE_USAGE_CHAT) {
         x->mode = ANSWER_STREAM;
-        gate_stream_open(&x->stream, x->in.env, exchange_target(x)->instance, stream_write,
-                         stream_flush, x);
+        gate_stream_open(&x->stream, x->in.env, exchange_target(x)->instance,
+                         gate_attempt_asked_usage(x->attempt), stream_write, stream_flush, x);
+    } else if (x->committed) {
+        fail_answer(x, GATE_VERDICT_GARBAGE, "upstream_bad_response",
+                    "the upstream answered a stream request with a single document");
     } else {
         x->mode = ANSWER_JSON;
     }
@@ -120,15 +167,20 @@ static void on_attempt_head(void *ctx, const struct gate_upstream_head *head, bo
 
 static void json_data(struct gate_exchange *x, struct gate_str bytes)
 {
-    if (!x->committed && x->hold.len + bytes.len <= EXCHANGE_HOLD_JSON) {
-        gate_buf_append(&x->hold, bytes);
+    if (!x->begun && gate_buf_append(&x->hold, bytes))
+        return;
+    if (x->kind == GATE_USAGE_SEARCH) {
+        fail_answer(x, GATE_VERDICT_GARBAGE, "upstream_bad_response",
+                    "the answer to the search is larger than 1 MiB");
         return;
     }
-    if (!x->committed) {
+    if (!x->begun) {
         commit_answer(x, x->content_length);
         exchange_write(x, gate_buf_str(&x->hold));
+        x->text_bytes = x->hold.len;
         gate_buf_finish(&x->hold);
     }
+    x->text_bytes += bytes.len;
     exchange_write(x, bytes);
     x->in.ops->flush(x->in.client);
     stop_if_full(x);
@@ -161,46 +213,44 @@ static void on_attempt_data(void *ctx, struct gate_str bytes)
     stop_if_full(x);
 }
 
-static void fail_truncated(struct gate_exchange *x)
-{
-    struct gate_failure f;
-    gate_failure_init(&f);
-    f.verdict.kind = GATE_VERDICT_TRUNCATED;
-    f.upstream_status = x->upstream_status;
-    snprintf(f.code, sizeof f.code, "upstream_truncated");
-    snprintf(f.reason, sizeof f.reason, "the stream ended before the answer was finished");
-    exchange_failed(x, &f);
-    gate_failure_finish(&f);
-}
-
 static void json_done(struct gate_exchange *x)
 {
     struct gate_failure f;
-    if (!x->committed) {
+    const struct gate_dialect_ops *d = exchange_target(x)->instance->dialect;
+    if (!x->begun) {
         if (gate_attempt_judge(x->attempt, gate_buf_str(&x->hold), false, &f)) {
             exchange_failed(x, &f);
             gate_failure_finish(&f);
             return;
         }
+        x->has_usage = d->read_usage != NULL && d->read_usage(gate_buf_str(&x->hold), &x->usage);
+        if (!x->has_usage)
+            x->text_bytes =
+                d->text_bytes != NULL ? d->text_bytes(gate_buf_str(&x->hold)) : x->hold.len;
         commit_answer(x, (int64_t)x->hold.len);
         exchange_write(x, gate_buf_str(&x->hold));
     }
-    exchange_finish(x, true, "ok", "");
+    exchange_answered(x);
 }
 
 static void on_attempt_done(void *ctx)
 {
     struct gate_exchange *x = ctx;
-    if (x->mode == ANSWER_JSON) {
+    if (x->mode == ANSWER_JSON && x->kind == GATE_USAGE_SEARCH) {
+        exchange_search_done(x);
+    } else if (x->mode == ANSWER_JSON) {
         json_done(x);
-    } else if (x->committed && (x->stream.seen & GATE_EVENT_ERROR)) {
+    } else if (x->begun && (x->stream.seen & GATE_EVENT_ERROR)) {
+        /* The upstream told the failure itself, in a way that the client understands. */
         gate_stream_end(&x->stream);
-        exchange_finish(x, true, "failed", "upstream_error");
+        exchange_settle(x, GATE_OUTCOME_CANCELLED);
+        exchange_finish(x, true, "failed", "upstream_error", "error:upstream_error");
     } else if (gate_stream_end(&x->stream)) {
         commit_answer(x, -1);
-        exchange_finish(x, true, "ok", "");
+        exchange_answered(x);
     } else {
-        fail_truncated(x);
+        fail_answer(x, GATE_VERDICT_TRUNCATED, "upstream_truncated",
+                    "the stream ended before the answer was finished");
     }
 }
 

@@ -6,13 +6,13 @@
 
 enum { MAX_MODEL = 256 /* bytes of a model name */ };
 
-static void next_target(struct gate_exchange *x, struct gate_failure *failure);
-
 /* ---- the end */
 
 static void log_request(struct gate_exchange *x, const char *outcome, const char *code)
 {
     const struct exchange_target *t = exchange_target(x);
+    const struct gate_trace_attempt *last = x->traced;
+    const char *account = last != NULL ? last->pin->table->entries[last->index].account->id : "";
     struct gate_log_request line = {
         .request_id = x->in.request_id,
         .method = x->in.method,
@@ -20,7 +20,7 @@ static void log_request(struct gate_exchange *x, const char *outcome, const char
         .model = gate_str_of(x->model),
         .target = t ? gate_str_of(t->model) : (struct gate_str){NULL, 0},
         .provider = t ? gate_str_of(t->instance->name) : (struct gate_str){NULL, 0},
-        .account = t ? gate_str_of(t->instance->account.id) : (struct gate_str){NULL, 0},
+        .account = gate_str_of(account),
         .outcome = gate_str_of(outcome),
         .error_code = gate_str_of(code),
         .client = x->in.peer,
@@ -33,38 +33,107 @@ static void log_request(struct gate_exchange *x, const char *outcome, const char
         .first_us = x->first_us,
         .stream = x->facts.stream,
     };
-    gate_log_batch_request(x->in.env->log, &line);
+    if (x->in.env->config->audit_success_log || strcmp(outcome, "ok") != 0)
+        gate_log_batch_request(x->in.env->log, &line);
+}
+
+static void count(struct gate_exchange *x, const char *outcome)
+{
+    const struct gate_trace_attempt *last = x->traced;
+    struct gate_audit_event event = {
+        .account = last != NULL ? gate_str_of(last->pin->table->entries[last->index].account->id)
+                                : GATE_STR("-"),
+        .outcome = gate_str_of(outcome),
+        .kind = x->kind,
+        .prompt_tokens = x->usage.prompt,
+        .completion_tokens = x->usage.completion,
+        .total_us = gate_clock_mono_us() - x->in.started_us,
+    };
+    if (x->in.env->audit != NULL)
+        gate_audit_count(x->in.env->audit, gate_clock_wall_ms(), &event);
+}
+
+static void put_name(char *out, size_t cap, struct gate_str text)
+{
+    size_t len = text.len < cap - 1 ? text.len : cap - 1;
+    if (len > 0)
+        memcpy(out, text.ptr, len);
+    out[len] = '\0';
+}
+
+static void keep_trace(struct gate_exchange *x, const char *outcome)
+{
+    struct gate_trace *t = &x->trace;
+    const struct exchange_target *target = exchange_target(x);
+    if (x->in.env->recent == NULL)
+        return;
+    put_name(t->id, sizeof t->id, x->in.request_id);
+    put_name(t->model, sizeof t->model, gate_str_of(x->model));
+    put_name(t->target, sizeof t->target,
+             target != NULL ? gate_str_of(target->model) : (struct gate_str){NULL, 0});
+    put_name(t->key, sizeof t->key, x->in.key_name);
+    put_name(t->path, sizeof t->path, x->in.path);
+    put_name(t->outcome, sizeof t->outcome, gate_str_of(outcome));
+    t->kind = x->kind;
+    t->stream = x->facts.stream;
+    t->status = x->status;
+    t->total_us = gate_clock_mono_us() - x->in.started_us;
+    t->at_ms = gate_clock_wall_ms() - t->total_us / 1000;
+    t->first_us = x->first_us;
+    t->bytes_in = x->in.body.len;
+    t->bytes_out = x->bytes_out;
+    t->generation = gate_generation_number(x->in.env->generation);
+    t->usage = x->usage;
+    t->usage_estimated = !x->has_usage && x->kind == GATE_USAGE_CHAT;
+    gate_trace_ring_add(x->in.env->recent, t);
 }
 
 static void release(struct gate_exchange *x)
 {
+    exchange_abandon_wait(x);
     gate_timer_disarm(x->in.env->timers, &x->keepalive);
     gate_stream_close(&x->stream);
     gate_attempt_destroy(x->attempt);
     for (size_t i = 0; i < x->target_count; i++)
         free(x->targets[i].model);
+    free(x->targets);
+    for (size_t i = 0; i < x->tried_count; i++)
+        gate_account_release(x->tried[i]);
+    free(x->tried);
+    gate_account_release(x->refreshed);
     free(x->model);
     gate_buf_finish(&x->hold);
     gate_buf_finish(&x->content_type);
     gate_buf_finish(&x->headers);
+    gate_failure_finish(&x->last);
+    gate_trace_finish(&x->trace);
+    gate_table_pin_drop(x->pin);
     x->in.env->active--;
     x->in.env->served++;
     free(x);
 }
 
-void exchange_finish(struct gate_exchange *x, bool complete, const char *outcome, const char *code)
+void exchange_finish(struct gate_exchange *x, bool complete, const char *outcome, const char *code,
+                     const char *audit)
 {
     const struct gate_client_ops *ops = x->in.ops;
     void *client = x->in.client;
     log_request(x, outcome, code);
+    count(x, audit);
+    keep_trace(x, audit);
     release(x);
     ops->end(client, complete);
 }
 
-/* ---- failing */
+void exchange_answered(struct gate_exchange *x)
+{
+    if (x->traced != NULL)
+        x->traced->status = x->upstream_status;
+    exchange_settle(x, GATE_OUTCOME_ANSWERED);
+    exchange_finish(x, true, "ok", "", "success");
+}
 
-/* Ends the exchange with an error of the gateway's own making. */
-static void refuse(struct gate_exchange *x, const struct gate_api_error *error)
+void exchange_refuse(struct gate_exchange *x, const struct gate_api_error *error, const char *audit)
 {
     struct gate_buf body;
     gate_buf_init(&body, GATE_REFUSAL_MAX);
@@ -76,100 +145,14 @@ static void refuse(struct gate_exchange *x, const struct gate_api_error *error)
     exchange_commit(x, error->status, GATE_STR("application/json"), (int64_t)body.len);
     exchange_write(x, gate_buf_str(&body));
     gate_buf_finish(&body);
-    exchange_finish(x, true, "refused", code);
+    exchange_finish(x, true, "refused", code, audit);
 }
 
-static void add_retry_after(struct gate_exchange *x, const struct gate_failure *f)
+static void refuse(struct gate_exchange *x, const struct gate_api_error *error)
 {
-    if (f->verdict.retry_after_ms == 0)
-        return;
-    static const char name[] = "retry-after";
-    for (size_t at = 0; at + sizeof name <= x->headers.len; at++)
-        if (memcmp(x->headers.ptr + at, name, sizeof name) == 0)
-            return;
-    gate_buf_append(&x->headers, (struct gate_str){name, sizeof name});
-    gate_buf_printf(&x->headers, "%llu",
-                    (unsigned long long)((f->verdict.retry_after_ms + 999) / 1000));
-    gate_buf_append_byte(&x->headers, '\0');
-}
-
-/* All targets are used up, or the answer had begun: says so to the client. */
-static void give_up(struct gate_exchange *x, struct gate_failure *f)
-{
-    const char *instance = exchange_target(x)->instance->name;
-    struct gate_buf body;
-    gate_buf_init(&body, GATE_FAILURE_BODY + GATE_REFUSAL_MAX);
-    x->upstream_status = f->upstream_status;
-    bool complete = true;
-    if (!x->committed) {
-        gate_failure_render(f, x->in.dialect, instance, &body);
-        add_retry_after(x, f);
-        exchange_commit(x, gate_failure_status(f), GATE_STR("application/json"), (int64_t)body.len);
-        exchange_write(x, gate_buf_str(&body));
-    } else if (x->mode == ANSWER_STREAM || x->facts.stream) {
-        gate_failure_render_event(f, x->in.dialect, instance, &body);
-        exchange_write(x, gate_buf_str(&body));
-    } else {
-        complete = false;
-    }
-    gate_buf_finish(&body);
-    exchange_finish(x, complete, "failed", f->code);
-}
-
-static bool another_may_do_better(const struct gate_failure *f)
-{
-    return f->verdict.kind != GATE_VERDICT_CLIENT_ERROR;
-}
-
-void exchange_failed(void *ctx, struct gate_failure *f)
-{
-    struct gate_exchange *x = ctx;
-    if (x->committed && x->mode == ANSWER_STREAM && gate_stream_end(&x->stream)) {
-        /* The transport broke after the answer was complete. */
-        exchange_finish(x, true, "ok", "");
-        return;
-    }
-    if (!x->committed && x->target + 1 < x->target_count && another_may_do_better(f)) {
-        next_target(x, f);
-        return;
-    }
-    if (x->committed && x->mode == ANSWER_STREAM && f->verdict.kind == GATE_VERDICT_TRUNCATED)
-        snprintf(f->code, sizeof f->code, "upstream_truncated");
-    give_up(x, f);
-}
-
-/* ---- attempts */
-
-static void start_attempt(struct gate_exchange *x)
-{
-    const struct exchange_target *t = exchange_target(x);
-    struct gate_attempt_input input = {
-        .instance = t->instance,
-        .model = gate_str_of(t->model),
-        .request_id = x->in.request_id,
-        .body = x->in.body,
-        .facts = &x->facts,
-        .clocks = t->clocks,
-    };
-    x->attempts++;
-    x->mode = ANSWER_NONE;
-    x->paused = false;
-    exchange_start_keepalive(x);
-    x->attempt = gate_attempt_create(x->in.env, &input, &exchange_attempt_events, x);
-    gate_attempt_run(x->attempt);
-}
-
-static void next_target(struct gate_exchange *x, struct gate_failure *failure)
-{
-    gate_log_debug("request %.*s: %s failed (%s), trying %s", (int)x->in.request_id.len,
-                   x->in.request_id.ptr, exchange_target(x)->instance->name, failure->code,
-                   x->targets[x->target + 1].instance->name);
-    gate_stream_close(&x->stream);
-    gate_attempt_destroy(x->attempt);
-    x->attempt = NULL;
-    x->hold.len = 0;
-    x->target++;
-    start_attempt(x);
+    char audit[GATE_AUDIT_MAX_OUTCOME], code[GATE_AUDIT_MAX_OUTCOME];
+    put_name(code, sizeof code, error->code);
+    exchange_refuse(x, error, exchange_error_outcome(audit, code));
 }
 
 /* ---- scan, route, resolve */
@@ -204,13 +187,14 @@ static uint32_t chosen(uint32_t override, uint32_t configured)
     return override > 0 ? override : configured;
 }
 
-static void add_target(struct gate_exchange *x, const struct gate_resolved *r,
-                       const struct gate_target *overrides)
+void exchange_add_target(struct gate_exchange *x, const struct gate_instance *instance,
+                         struct gate_str model, const struct gate_target *overrides)
 {
+    x->targets = gate_realloc(x->targets, (x->target_count + 1) * sizeof x->targets[0]);
     struct exchange_target *t = &x->targets[x->target_count++];
-    t->instance = r->instance;
-    t->model = gate_strdup(r->model);
-    t->clocks = r->instance->clocks;
+    t->instance = instance;
+    t->model = gate_strdup(model);
+    t->clocks = instance->clocks;
     if (overrides != NULL) {
         t->clocks.first_token_ms = chosen(overrides->first_token_ms, t->clocks.first_token_ms);
         t->clocks.idle_ms = chosen(overrides->idle_ms, t->clocks.idle_ms);
@@ -225,12 +209,12 @@ static bool resolve(struct gate_exchange *x, const struct gate_decision *decisio
     struct gate_str asked = gate_str_of(x->model);
     if (decision->target_count == 0) {
         if (gate_pool_resolve(env->pool, env->generation, asked, &r))
-            add_target(x, &r, NULL);
+            exchange_add_target(x, r.instance, r.model, NULL);
     } else {
         asked = decision->targets[0].name;
         for (size_t i = 0; i < decision->target_count; i++)
             if (gate_pool_resolve(env->pool, env->generation, decision->targets[i].name, &r))
-                add_target(x, &r, &decision->targets[i]);
+                exchange_add_target(x, r.instance, r.model, &decision->targets[i]);
     }
     if (x->target_count > 0)
         return true;
@@ -241,11 +225,9 @@ static bool resolve(struct gate_exchange *x, const struct gate_decision *decisio
     return false;
 }
 
-static bool route(struct gate_exchange *x)
+struct gate_route_view exchange_route_view(const struct gate_exchange *x)
 {
-    struct gate_decision decision;
-    struct gate_error err;
-    struct gate_route_view view = {
+    return (struct gate_route_view){
         .model = gate_str_of(x->model),
         .key_name = x->in.key_name,
         .path = x->in.path,
@@ -254,6 +236,13 @@ static bool route(struct gate_exchange *x)
         .headers = x->in.headers,
         .header_count = x->in.header_count,
     };
+}
+
+static bool route(struct gate_exchange *x)
+{
+    struct gate_decision decision;
+    struct gate_error err;
+    struct gate_route_view view = exchange_route_view(x);
     decision.target_count = decision.text_len = 0;
     if (gate_script_route(x->in.env->script, &view, &decision, &err) != GATE_OK) {
         gate_log_error("request %.*s: route failed: %s", (int)x->in.request_id.len,
@@ -266,26 +255,56 @@ static bool route(struct gate_exchange *x)
     return resolve(x, &decision);
 }
 
+/* A search goes to every provider that has one, in the order of the configuration. */
+static bool route_search(struct gate_exchange *x)
+{
+    size_t count;
+    const struct gate_instance *all = gate_pool_instances(x->in.env->pool, &count);
+    x->model = gate_strdup((struct gate_str){NULL, 0});
+    for (size_t i = 0; i < count; i++)
+        if (all[i].ops->search_request != NULL && atomic_load(&all[i].accounts) > 0)
+            exchange_add_target(x, &all[i], (struct gate_str){NULL, 0}, NULL);
+    if (x->target_count > 0)
+        return true;
+    struct gate_api_error error;
+    gate_refusal_no_search(&error);
+    refuse(x, &error);
+    return false;
+}
+
 struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *input)
 {
     struct gate_exchange *x = gate_calloc(1, sizeof *x);
     x->in = *input;
+    x->kind = input->kind;
+    x->in.header_count =
+        input->header_count < EXCHANGE_MAX_HEADERS ? input->header_count : EXCHANGE_MAX_HEADERS;
+    if (x->in.header_count > 0)
+        memcpy(x->route_headers, input->headers, x->in.header_count * sizeof x->route_headers[0]);
+    x->in.headers = x->route_headers;
     x->first_us = -1;
-    gate_buf_init(&x->hold, EXCHANGE_HOLD_JSON);
+    gate_buf_init(&x->hold,
+                  x->kind == GATE_USAGE_SEARCH ? EXCHANGE_HOLD_SEARCH : EXCHANGE_HOLD_JSON);
     gate_buf_init(&x->content_type, 256);
     gate_buf_init(&x->headers, 4096);
+    gate_failure_init(&x->last);
+    x->pin = gate_table_pin_use(input->env->accounts);
     input->env->active++;
     return x;
 }
 
 void gate_exchange_run(struct gate_exchange *x)
 {
-    if (scan(x) && route(x))
-        start_attempt(x);
+    if (x->kind == GATE_USAGE_SEARCH ? route_search(x) : scan(x) && route(x))
+        exchange_advance(x);
 }
 
 void gate_exchange_client_gone(struct gate_exchange *x)
 {
+    bool sent = x->attempt != NULL && gate_attempt_was_sent(x->attempt);
+    exchange_settle(x, sent ? GATE_OUTCOME_CANCELLED : GATE_OUTCOME_NOT_SENT);
     log_request(x, "client_gone", "client_gone");
+    count(x, "cancelled");
+    keep_trace(x, "cancelled");
     release(x);
 }

@@ -30,8 +30,8 @@ struct gate_client_ops {
     size_t (*backlog)(const void *client); /* bytes written and not yet taken by the socket */
 };
 
-/* All views must stay valid until end() or gate_exchange_client_gone; headers only during
- * gate_exchange_run. */
+/* All views must stay valid until end() or gate_exchange_client_gone; the array of headers is
+ * copied. */
 struct gate_exchange_input {
     struct gate_env *env;
     const struct gate_client_ops *ops;

@@ -68,7 +68,8 @@ struct gate_exchange {
     uint32_t attempts;
     int status, upstream_status;
     enum answer_mode mode;
-    bool committed; /* the head has gone to the client: no other target after this */
+    bool committed; /* the head has gone to the client */
+    bool begun;     /* a part of an answer has gone to the client: no other attempt after this */
     bool paused;
     struct gate_trace trace;
 };
@@ -99,6 +100,8 @@ struct gate_route_view exchange_route_view(const struct gate_exchange *x);
 /* pick.c */
 enum exchange_pick { EXCHANGE_PICKED = 0, EXCHANGE_WAITS, EXCHANGE_NOBODY };
 enum exchange_pick exchange_pick(struct gate_exchange *x);
+/* Runs an attempt with the account that was picked. */
+void exchange_start_attempt(struct gate_exchange *x);
 /* The same account once more, with the newest credential. */
 enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_account *account);
 /* Waits for a credential newer than the one that was refused, then tries the account again. */

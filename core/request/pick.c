@@ -50,8 +50,6 @@ void exchange_abandon_wait(struct gate_exchange *x)
     x->wait = NULL;
 }
 
-static void start_attempt(struct gate_exchange *x);
-
 /* The table that a request works with: the newest, when it had to wait. */
 static void repin(struct gate_exchange *x)
 {
@@ -64,15 +62,14 @@ static void on_refreshed(struct gate_exchange *x, const struct exchange_wait *w)
     gate_log_debug("request %.*s: token of %s: %s", (int)x->in.request_id.len, x->in.request_id.ptr,
                    w->account->id, w->status == GATE_OK ? "renewed" : w->why);
     repin(x);
-    if (w->status != GATE_OK) {
+    enum exchange_pick pick =
+        w->status == GATE_OK ? exchange_pick_again(x, w->account) : EXCHANGE_NOBODY;
+    if (pick == EXCHANGE_PICKED) {
+        exchange_start_attempt(x);
+    } else if (pick == EXCHANGE_NOBODY) {
         exchange_add_tried(x, w->account);
-    } else if (exchange_pick_again(x, w->account) == EXCHANGE_PICKED) {
-        start_attempt(x);
-        return;
-    } else {
-        exchange_add_tried(x, w->account);
+        exchange_advance(x);
     }
-    exchange_advance(x);
 }
 
 /* Worker: the answer has arrived. */
@@ -86,7 +83,7 @@ static void on_wait_over(void *arg)
         if (w->account != NULL)
             on_refreshed(x, w);
         else
-            start_attempt(x);
+            exchange_start_attempt(x);
     }
     free_wait(w);
 }
@@ -314,14 +311,20 @@ enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_acco
 
 /* ---- the end of an attempt */
 
-static uint64_t tokens_used(const struct gate_exchange *x)
+/* What the answer cost: as the upstream told it, or estimated from the sizes of texts. */
+static void take_usage(struct gate_exchange *x)
 {
-    if (x->has_usage)
-        return x->usage.prompt + x->usage.completion;
-    if (x->kind == GATE_USAGE_SEARCH)
-        return 0;
-    return x->in.body.len / BYTES_PER_TOKEN +
-           (x->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+    if (x->mode == ANSWER_STREAM) {
+        x->text_bytes = x->stream.text_bytes;
+        x->has_usage = x->stream.has_usage;
+        if (x->has_usage)
+            x->usage = x->stream.usage;
+    }
+    if (!x->has_usage && x->kind == GATE_USAGE_CHAT)
+        x->usage = (struct gate_usage){
+            .prompt = x->in.body.len / BYTES_PER_TOKEN,
+            .completion = (x->text_bytes + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN,
+        };
 }
 
 void exchange_settle(struct gate_exchange *x, enum gate_outcome outcome)
@@ -331,8 +334,10 @@ void exchange_settle(struct gate_exchange *x, enum gate_outcome outcome)
         return;
     struct gate_account *a = x->entry->account;
     bool counts = outcome == GATE_OUTCOME_ANSWERED || outcome == GATE_OUTCOME_CANCELLED;
+    if (counts)
+        take_usage(x);
     q->ops->settle(q->instance, a->quota, x->kind, &x->reservation, outcome,
-                   counts ? tokens_used(x) : 0, gate_clock_wall_ms());
+                   counts ? x->usage.prompt + x->usage.completion : 0, gate_clock_wall_ms());
     gate_health_end(a, x->probe);
     if (x->traced != NULL)
         x->traced->took_us = gate_clock_mono_us() - x->attempt_us;
@@ -360,7 +365,7 @@ void exchange_add_tried(struct gate_exchange *x, struct gate_account *account)
 
 /* ---- the attempt */
 
-static void start_attempt(struct gate_exchange *x)
+void exchange_start_attempt(struct gate_exchange *x)
 {
     const struct exchange_target *t = exchange_target(x);
     struct gate_attempt_input input = {
@@ -392,7 +397,7 @@ void exchange_advance(struct gate_exchange *x)
     for (; x->target < x->target_count; x->target++) {
         enum exchange_pick pick = exchange_pick(x);
         if (pick == EXCHANGE_PICKED)
-            start_attempt(x);
+            exchange_start_attempt(x);
         if (pick != EXCHANGE_NOBODY)
             return;
     }

@@ -71,6 +71,12 @@ void gate_refusal_script(struct gate_api_error *error)
         "The routing script failed. The gateway's log names the file, the line and the reason.");
 }
 
+void gate_refusal_no_search(struct gate_api_error *error)
+{
+    *error = make(404, "invalid_request_error", "no_search",
+                  "No provider with accounts here can search the web. A Qwen login can: add one.");
+}
+
 void gate_refusal_no_key(struct gate_api_error *error)
 {
     *error =

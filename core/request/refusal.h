@@ -19,6 +19,7 @@ void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str mode
                                 struct gate_str asked, char *message, size_t cap,
                                 struct gate_api_error *error);
 void gate_refusal_script(struct gate_api_error *error);
+void gate_refusal_no_search(struct gate_api_error *error);
 void gate_refusal_no_key(struct gate_api_error *error);
 void gate_refusal_wrong_key(struct gate_api_error *error);
 void gate_refusal_not_found(struct gate_api_error *error);

@@ -58,7 +58,7 @@ static void on_timer(struct gate_timer *timer)
 }
 
 void gate_stream_open(struct gate_stream *s, struct gate_env *env,
-                      const struct gate_instance *instance,
+                      const struct gate_instance *instance, bool strip_usage,
                       void (*write)(void *ctx, struct gate_str bytes), void (*flush)(void *ctx),
                       void *ctx)
 {
@@ -67,6 +67,7 @@ void gate_stream_open(struct gate_stream *s, struct gate_env *env,
     gate_buf_init(&s->held, GATE_STREAM_MAX_HELD);
     gate_buf_init(&s->refused, GATE_STREAM_MAX_EVENT);
     s->env = env;
+    s->strip_usage = strip_usage;
     s->dialect = instance->dialect;
     s->write = write;
     s->flush = flush;
@@ -94,7 +95,17 @@ static void pass(struct gate_stream *s, struct gate_str raw)
         write_run(s); /* lies in the framer's buffer, which does not last */
 }
 
-/* Looks at an event in the dialect's terms. False: it is a failure that must not go on as it is. */
+static void meter(struct gate_stream *s, unsigned flags, struct gate_str data)
+{
+    if ((flags & GATE_EVENT_USAGE) && s->dialect->read_usage != NULL &&
+        s->dialect->read_usage(data, &s->usage))
+        s->has_usage = true;
+    if ((flags & GATE_EVENT_CONTENT) && s->dialect->text_bytes != NULL)
+        s->text_bytes += s->dialect->text_bytes(data);
+}
+
+/* Looks at an event in the dialect's terms. False: it must not go on as it is: it reports a
+ * failure, or usage that only the gateway asked for. */
 static bool inspect(struct gate_stream *s, const struct gate_event *event)
 {
     unsigned flags = s->dialect->inspect_event(event);
@@ -107,7 +118,8 @@ static bool inspect(struct gate_stream *s, const struct gate_event *event)
     }
     if (!s->released && (flags & (GATE_EVENT_CONTENT | GATE_EVENT_FINISH)))
         release(s);
-    return true;
+    meter(s, flags, event->data);
+    return !(s->strip_usage && (flags & GATE_EVENT_USAGE_ONLY));
 }
 
 static void on_event(void *ctx, const struct gate_event *event)

@@ -30,14 +30,19 @@ struct gate_stream {
         held; /* what came before the first content: a failure may still take its place */
     struct gate_buf refused; /* data of an error event that is not sent on */
     unsigned seen;           /* enum gate_event_flags of all events so far */
-    bool released;           /* content has come: everything is sent on at once */
-    bool ended;              /* end was called: filters have said their last */
-    bool failed;             /* `refused` holds an error: nothing more is sent on */
+    bool strip_usage;        /* the client did not ask for the event that only reports usage */
+    bool has_usage;
+    struct gate_usage usage;
+    uint64_t text_bytes; /* of content, for an estimate where no usage comes */
+    bool released;       /* content has come: everything is sent on at once */
+    bool ended;          /* end was called: filters have said their last */
+    bool failed;         /* `refused` holds an error: nothing more is sent on */
 };
 
-/* filter may be NULL. write and flush are called from feed, end and the filter's timer. */
+/* strip_usage: see gate_attempt_asked_usage. write and flush are called from feed, end and the
+ * filter's timer. */
 void gate_stream_open(struct gate_stream *s, struct gate_env *env,
-                      const struct gate_instance *instance,
+                      const struct gate_instance *instance, bool strip_usage,
                       void (*write)(void *ctx, struct gate_str bytes), void (*flush)(void *ctx),
                       void *ctx);
 /* Feeds upstream bytes. What precedes the first content (a role, an empty prelude) is held back

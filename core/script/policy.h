@@ -86,8 +86,9 @@ struct gate_account_facts {
     bool cooling;
 };
 
-/* Lent for the call. read fills the facts of one of `count` accounts; its strings live as long as
- * the call. It is called only for accounts that the script looks at. */
+/* Lent for the call. read sets every field of the facts of one of `count` accounts; its strings
+ * live as long as the call. It is called once in a call, and only for accounts that the script
+ * looks at. At most 65,536 accounts. */
 struct gate_select_view {
     size_t count;
     void (*read)(void *ctx, size_t index, struct gate_account_facts *out);

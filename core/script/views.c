@@ -59,7 +59,6 @@ const struct gate_account_facts *gate_views_facts(struct gate_views *views, size
 {
     struct gate_view_slot *slot = &views->slots[place];
     if (slot->serial != views->serial) {
-        slot->facts = (struct gate_account_facts){0};
         views->accounts->read(views->accounts->ctx, place, &slot->facts);
         slot->serial = views->serial;
     }
@@ -359,28 +358,24 @@ static void make_accounts(lua_State *L, struct gate_views *views)
 
 void gate_views_open(lua_State *L, struct gate_views *views)
 {
-    views->word_count = 0;
     make_words(L, views);
     make_accounts(L, views);
     gate_views_open_failure(L, views);
 }
 
-void gate_views_push_accounts(lua_State *L, struct gate_views *views)
+void gate_views_push_accounts(lua_State *L, const struct gate_views *views)
 {
-    size_t count = views->accounts->count, before = views->word_count;
+    size_t count = views->accounts->count;
     gate_sandbox_charge(L, count / WORDS_PER_STEP);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &WORDS_KEY);
-    if (before < count)
-        views->word_count = count; /* from here on: a refusal of memory leaves some of them */
     for (size_t i = 0; i < count; i++) {
         push_word(L, views, i, WHAT_ACCOUNT);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    for (size_t i = count; i < before; i++) {
+    for (size_t i = lua_rawlen(L, -1); i > count; i--) { /* from the end: it stays a list */
         lua_pushnil(L);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
+        lua_rawseti(L, -2, (lua_Integer)i);
     }
-    views->word_count = count;
     lua_pop(L, 1);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &ACCOUNTS_KEY);
 }

@@ -23,7 +23,6 @@ struct gate_views {
     uint64_t serial;                         /* of the call of select */
     struct gate_view_slot *slots;            /* owned; facts that were read, by place */
     size_t slot_count;
-    size_t word_count; /* entries of the list of accounts in Lua */
 };
 
 /* Makes the objects in a new state. Inside a call of the sandbox; may raise. */
@@ -36,7 +35,7 @@ enum gate_status gate_views_begin(struct gate_views *views, const struct gate_se
 void gate_views_end(struct gate_views *views);
 
 /* Push the arguments, the same objects at every call. */
-void gate_views_push_accounts(lua_State *L, struct gate_views *views);
+void gate_views_push_accounts(lua_State *L, const struct gate_views *views);
 void gate_views_push_failure(lua_State *L);
 void gate_views_push_attempt(lua_State *L);
 

@@ -230,29 +230,60 @@ void window_sweep(struct window_kind *k, uint64_t clock)
     atomic_store(&k->swept, clock);
 }
 
+/* What the slots of `count` seconds from `first` on hold of these seconds. */
+static uint64_t sum_of_seconds(const struct window_meter *m, uint64_t first, uint64_t count)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t second = first; second < first + count; second++) {
+        uint64_t word =
+            atomic_load_explicit(&m->slots[second % WINDOW_SLOTS], memory_order_relaxed);
+
+        if (window_slot_second(word, second % WINDOW_SLOTS) == second)
+            sum += window_slot_count(word);
+    }
+    return sum;
+}
+
+static uint64_t sum_of_over(const struct window_meter *m, uint64_t clock)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < WINDOW_SLOTS; i++) {
+        uint64_t word = atomic_load_explicit(&m->slots[i], memory_order_relaxed);
+
+        if (window_is_over(window_slot_second(word, i), clock))
+            sum += window_slot_count(word);
+    }
+    return sum;
+}
+
 uint64_t window_minute_used(const struct window_kind *k, const struct window_meter *m,
                             uint64_t clock)
 {
-    /* The total first: what is swept meanwhile is then counted rather than missed. */
+    /* The total first: what is swept meanwhile is then counted rather than missed. Who sees it
+     * lowered sees the slots that it was lowered for emptied, so these need no order. */
     uint64_t used = atomic_load(&m->minute);
     uint64_t swept = atomic_load(&k->swept);
-    uint64_t over = 0;
-    size_t from = 0, count = WINDOW_SLOTS;
+    uint64_t newest = atomic_load(&k->clock);
+    uint64_t next, live, rest;
 
-    if (used == 0 || swept == clock)
+    if (used == 0 || swept == clock || clock < WINDOW_SPAN_S)
         return used;
-    if (clock > swept && clock - swept < WINDOW_SPAN_S && swept >= WINDOW_SPAN_S) {
-        /* Only seconds that have left the window since the sweep can hold what is over. */
-        from = swept - WINDOW_SPAN_S + 1;
-        count = clock - swept;
+    next = clock - WINDOW_SPAN_S + 1; /* the oldest second that counts */
+    if (swept > clock || newest > clock || swept < WINDOW_SPAN_S) {
+        rest = sum_of_over(m, clock);
+    } else {
+        /* Nothing is charged to a second that the clock has not reached, and what was over at the
+         * sweep is gone: read the fewer of the seconds that count and those that are over since. */
+        live = newest < next ? 0 : newest - next + 1;
+        if (live <= clock - swept) {
+            live = sum_of_seconds(m, next, live);
+            return live < used ? live : used;
+        }
+        rest = sum_of_seconds(m, swept - WINDOW_SPAN_S + 1, clock - swept);
     }
-    for (size_t i = from; i < from + count; i++) {
-        uint64_t word = atomic_load(&m->slots[i % WINDOW_SLOTS]);
-
-        if (window_is_over(window_slot_second(word, i % WINDOW_SLOTS), clock))
-            over += window_slot_count(word);
-    }
-    return over < used ? used - over : 0;
+    return rest < used ? used - rest : 0;
 }
 
 uint64_t window_day_used(const struct window_meter *m, uint64_t day)

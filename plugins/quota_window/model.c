@@ -12,7 +12,7 @@ static uint64_t day_index(const struct model *m, uint64_t at_ms)
 {
     uint64_t index = (uint64_t)((int64_t)at_ms + m->offset_ms) / DAY_MS - m->first_day;
 
-    ck_assert_uint_lt(index, MODEL_DAYS);
+    EXPECT(index < MODEL_DAYS);
     return index;
 }
 
@@ -26,7 +26,7 @@ static struct model_entry *push(struct model *m, struct model_entry e)
     if (m->len == m->cap) {
         m->cap = m->cap > 0 ? 2 * m->cap : 256;
         m->entries = realloc(m->entries, m->cap * sizeof *m->entries);
-        ck_assert_ptr_nonnull(m->entries);
+        EXPECT(m->entries != NULL);
     }
     m->entries[m->len] = e;
     return &m->entries[m->len++];

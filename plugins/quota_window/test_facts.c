@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { MAX_HEADERS = 8, HOSTILE_ROUNDS = 200000, HOSTILE_LEN = 40 };
+enum { MAX_HEADERS = 8, HOSTILE_ROUNDS = 200000 / WINDOW_SLOWNESS, HOSTILE_LEN = 40 };
 
 struct sample {
     const char *headers[MAX_HEADERS]; /* name, value, ... */

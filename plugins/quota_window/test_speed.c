@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { CALLS = 1000000, PER_SECOND = 1000 };
+enum { CALLS = 200000 / WINDOW_SLOWNESS, ROUNDS = 7, PER_SECOND = 1000 };
+
+struct bench {
+    struct rig rig;
+    uint64_t estimate, used;
+    uint64_t sum; /* of what is measured, so that it is not left out */
+    const struct gate_header *headers;
+    size_t header_count;
+};
 
 static double now_ns(void)
 {
@@ -14,9 +22,21 @@ static double now_ns(void)
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
 
-static void show(const char *what, double start_ns)
+/* The best round: others use the machine too. */
+static void measure(struct bench *b, const char *what, void (*call)(struct bench *b, int i))
 {
-    printf("speed: %-40s %6.1f ns\n", what, (now_ns() - start_ns) / CALLS);
+    double best = 0;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = now_ns(), took;
+
+        for (int i = 0; i < CALLS; i++)
+            call(b, i);
+        took = (now_ns() - start) / CALLS;
+        if (round == 0 || took < best)
+            best = took;
+    }
+    printf("speed: %-40s %6.1f ns\n", what, best);
 }
 
 static void fill(struct rig *r)
@@ -34,29 +54,37 @@ static bool reserve(struct rig *r, uint64_t tokens, struct gate_reservation *res
                            r->now_ms, tokens, res, &r->limit, &r->free_at_ms) == GATE_OK;
 }
 
-static void measure_settling(struct rig *r, const char *what, uint64_t estimate, uint64_t used)
+static void call_reserve(struct bench *b, int i)
 {
-    double start = now_ns();
+    struct gate_reservation res;
 
-    for (int i = 0; i < CALLS; i++) {
-        struct gate_reservation res;
-
-        r->now_ms += i % PER_SECOND == 0 ? 1000 : 0;
-        reserve(r, estimate, &res);
-        rig_settle(r, &res, GATE_OUTCOME_ANSWERED, used);
-    }
-    show(what, start);
+    b->rig.now_ms += i % PER_SECOND == 0 ? 1000 : 0;
+    if (reserve(&b->rig, b->estimate, &res))
+        rig_settle(&b->rig, &res, GATE_OUTCOME_ANSWERED, b->used);
+    else
+        b->sum++;
 }
 
-static void measure_numbers(struct rig *r, const char *what)
+static void call_numbers(struct bench *b, int i)
 {
-    double start = now_ns();
-    uint64_t sum = 0;
+    (void)i;
+    b->sum += rig_numbers(&b->rig).requests_minute;
+}
 
-    for (int i = 0; i < CALLS; i++)
-        sum += rig_numbers(r).requests_minute;
-    show(what, start);
-    ck_assert_uint_gt(sum, 0);
+static void call_observe(struct bench *b, int i)
+{
+    struct rig *r = &b->rig;
+
+    (void)i;
+    r->ops->observe(r->instance, r->state, GATE_USAGE_CHAT, b->headers, b->header_count, r->now_ms);
+}
+
+static void call_refused(struct bench *b, int i)
+{
+    struct gate_reservation res;
+
+    (void)i;
+    b->sum += !reserve(&b->rig, 100, &res);
 }
 
 START_TEST(test_speed)
@@ -71,40 +99,37 @@ START_TEST(test_speed)
         {GATE_STR("date"), GATE_STR("Tue, 14 Nov 2023 04:01:00 GMT")},
         {GATE_STR("x-request-id"), GATE_STR("0123456789abcdef")},
     };
-    struct gate_reservation res;
-    uint64_t admitted = 0;
-    struct rig r;
-    double start;
+    struct bench b = {.headers = headers, .header_count = sizeof headers / sizeof headers[0]};
+    struct rig *r = &b.rig;
 
-    rig_open(&r, "+08:00");
-    r.limits[GATE_USAGE_CHAT] = (struct gate_limits){1000000, 100000000, 1000000000, 0, 100};
-    measure_settling(&r, "reserve + settle, tokens as estimated", 500, 500);
-    measure_settling(&r, "reserve + settle, fewer tokens", 500, 400);
-    measure_settling(&r, "reserve + settle, more tokens", 500, 600);
-    measure_settling(&r, "reserve + settle, no tokens", 0, 0);
-    rig_clear(&r);
-    fill(&r);
-    rig_answer(&r, 100);
-    measure_numbers(&r, "numbers");
-    r.now_ms += 10000;
-    measure_numbers(&r, "numbers, 10 s after the last request");
-    r.now_ms += 40000;
-    measure_numbers(&r, "numbers, 50 s after the last request");
-    r.now_ms += 200000;
-    fill(&r);
-    r.limits[GATE_USAGE_CHAT].requests_per_minute = 60;
-    start = now_ns();
-    for (int i = 0; i < CALLS; i++)
-        admitted += reserve(&r, 100, &res);
-    show("reserve, refused", start);
-    ck_assert_uint_eq(admitted, 0);
-    start = now_ns();
-    for (int i = 0; i < CALLS; i++)
-        r.ops->observe(r.instance, r.state, GATE_USAGE_CHAT, headers,
-                       sizeof headers / sizeof headers[0], r.now_ms);
-    show("observe, 8 headers", start);
-    printf("speed: state of one account: %zu bytes\n", r.ops->state_size);
-    rig_close(&r);
+    rig_open(r, "+08:00");
+    r->limits[GATE_USAGE_CHAT] = (struct gate_limits){1000000, 100000000, 1000000000, 0, 100};
+    b.estimate = b.used = 500;
+    measure(&b, "reserve + settle, tokens as estimated", call_reserve);
+    b.used = 400;
+    measure(&b, "reserve + settle, fewer tokens", call_reserve);
+    b.used = 600;
+    measure(&b, "reserve + settle, more tokens", call_reserve);
+    b.estimate = b.used = 0;
+    measure(&b, "reserve + settle, no tokens", call_reserve);
+    ck_assert_uint_eq(b.sum, 0);
+    rig_clear(r);
+    fill(r);
+    rig_answer(r, 100);
+    measure(&b, "numbers", call_numbers);
+    r->now_ms += 10000;
+    measure(&b, "numbers, 10 s after the last request", call_numbers);
+    r->now_ms += 40000;
+    measure(&b, "numbers, 50 s after the last request", call_numbers);
+    r->now_ms += 200000;
+    fill(r);
+    r->limits[GATE_USAGE_CHAT].requests_per_minute = 60;
+    b.sum = 0;
+    measure(&b, "reserve, refused", call_refused);
+    ck_assert_uint_eq(b.sum, CALLS * ROUNDS);
+    measure(&b, "observe, 8 headers", call_observe);
+    printf("speed: state of one account: %zu bytes\n", r->ops->state_size);
+    rig_close(r);
 }
 END_TEST
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { HOSTILE_ROUNDS = 100000, HOSTILE_LEN = 200 };
+enum { HOSTILE_ROUNDS = 100000 / WINDOW_SLOWNESS, HOSTILE_LEN = 200 };
 
 static struct rig rig;
 static struct gate_limits *limits = &rig.limits[GATE_USAGE_CHAT];

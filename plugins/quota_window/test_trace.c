@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    TRACES = 8,
+    TRACES = WINDOW_SLOWNESS > 1 ? 2 : 8,
     REQUESTS = 100000, /* of each trace */
     MAX_ACCOUNTS = 50,
     MAX_OPEN = 40, /* reservations of an account that are not settled */
@@ -40,16 +40,16 @@ struct trace {
 
 static uint64_t draw_limit(uint64_t *seed, uint64_t most)
 {
-    return draw_chance(seed, 300) ? 0 : 1 + draw_below(seed, most);
+    return draw_chance(seed, 500) ? 0 : 1 + draw_below(seed, most);
 }
 
 static void draw_limits(uint64_t *seed, struct gate_limits *out)
 {
     *out = (struct gate_limits){
         .requests_per_minute = draw_limit(seed, 60),
-        .requests_per_day = draw_limit(seed, 2000),
-        .tokens_per_minute = draw_limit(seed, 40000),
-        .tokens_per_day = draw_limit(seed, 2000000),
+        .requests_per_day = draw_limit(seed, 20000),
+        .tokens_per_minute = draw_limit(seed, 60000),
+        .tokens_per_day = draw_limit(seed, 20000000),
         .concurrency = (uint32_t)draw_limit(seed, 20),
     };
 }
@@ -110,7 +110,13 @@ static void check_numbers(struct trace *t, struct account *a)
 
     model_numbers(&a->model, t->now_ms, &expected);
     t->rig.ops->numbers(t->rig.instance, a->state, GATE_USAGE_CHAT, t->now_ms, &n);
-    assert_same_numbers(&n, &expected);
+    EXPECT(n.requests_minute == expected.requests_minute);
+    EXPECT(n.requests_day == expected.requests_day);
+    EXPECT(n.tokens_minute == expected.tokens_minute);
+    EXPECT(n.tokens_day == expected.tokens_day);
+    EXPECT(n.in_flight == expected.in_flight);
+    EXPECT(n.day_resets_at_ms == expected.day_resets_at_ms);
+    EXPECT(n.blocked_until_ms == expected.blocked_until_ms);
 }
 
 /* Holds whatever the model thinks: no 60 s and no day has more than its limit. */
@@ -121,16 +127,11 @@ static void check_bounds(const struct account *a, const struct model_entry *e)
     uint64_t requests, tokens;
 
     model_rolling(m, e->at_ms, &requests, &tokens);
-    if (a->limits.requests_per_minute > 0)
-        ck_assert_uint_le(requests, a->limits.requests_per_minute);
-    if (a->limits.tokens_per_minute > 0)
-        ck_assert_uint_le(tokens, a->limits.tokens_per_minute);
-    if (a->limits.requests_per_day > 0)
-        ck_assert_uint_le(m->day_requests[day], a->limits.requests_per_day);
-    if (a->limits.tokens_per_day > 0)
-        ck_assert_uint_le(m->day_tokens[day], a->limits.tokens_per_day);
-    if (a->limits.concurrency > 0)
-        ck_assert_uint_le(m->in_flight, a->limits.concurrency);
+    EXPECT(a->limits.requests_per_minute == 0 || requests <= a->limits.requests_per_minute);
+    EXPECT(a->limits.tokens_per_minute == 0 || tokens <= a->limits.tokens_per_minute);
+    EXPECT(a->limits.requests_per_day == 0 || m->day_requests[day] <= a->limits.requests_per_day);
+    EXPECT(a->limits.tokens_per_day == 0 || m->day_tokens[day] <= a->limits.tokens_per_day);
+    EXPECT(a->limits.concurrency == 0 || m->in_flight <= a->limits.concurrency);
 }
 
 static bool ask(struct trace *t, struct account *a, uint64_t tokens)
@@ -146,16 +147,16 @@ static bool ask(struct trace *t, struct account *a, uint64_t tokens)
 
     t->asked++;
     if (status != GATE_OK) {
-        ck_assert_int_eq(status, GATE_ELIMIT);
-        ck_assert_int_eq(limit, expected);
-        ck_assert_uint_eq(free_at_ms, expected_at);
+        EXPECT(status == GATE_ELIMIT);
+        EXPECT(limit == expected);
+        EXPECT(free_at_ms == expected_at);
         t->refused[limit]++;
         return false;
     }
-    ck_assert_int_eq(expected, GATE_LIMIT_NONE);
+    EXPECT(expected == GATE_LIMIT_NONE);
     o->tokens = tokens;
     o->entry = model_take(&a->model, &a->limits, t->now_ms, tokens);
-    ck_assert_uint_eq(o->res.at_ms, a->model.entries[o->entry].at_ms);
+    EXPECT(o->res.at_ms == a->model.entries[o->entry].at_ms);
     check_bounds(a, &a->model.entries[o->entry]);
     a->open_count++;
     t->admitted++;
@@ -251,7 +252,9 @@ START_TEST(test_trace)
         printf(" %llu", (unsigned long long)t->refused[i]);
     printf(" (rpm rpd tpm tpd concurrency upstream)\n");
     /* A trace that never meets a limit shows nothing. */
-    ck_assert_uint_gt(t->refused[GATE_LIMIT_RPM] + t->refused[GATE_LIMIT_TPM], 0);
+    for (size_t i = GATE_LIMIT_RPM; i <= GATE_LIMIT_UPSTREAM; i++)
+        ck_assert_uint_gt(t->refused[i], 0);
+    ck_assert_uint_gt(t->admitted, REQUESTS / 4);
     trace_close(t);
 }
 END_TEST

@@ -16,6 +16,10 @@ enum { HARNESS_MAX_BYTES = 64 << 20, HARNESS_START_MS = 1700000000 };
 
 extern const struct gate_plugin gate_plugin;
 
+/* An assertion for what children run too: Check's own work only in a test. */
+#define must(condition) ((condition) ? (void)0 : harness_abort(__FILE__, __LINE__, #condition))
+_Noreturn void harness_abort(const char *file, int line, const char *condition);
+
 /* Unix ms, as the plugin sees it. */
 extern uint64_t harness_now;
 /* Lines that the plugin has logged. */

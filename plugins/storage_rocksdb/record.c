@@ -122,18 +122,20 @@ void rocks_record_add(struct rocks_record *r, bool *present, const struct rocks_
 {
     int64_t sum = 0;
 
+    /* A life only grows by additions, whatever is stored: so two of them can be put together before
+     * what is stored is known (partial_merge). */
     if (!*present || !rocks_alive(r->expires_ms, addition->at_ms)) {
         *r = *addition;
         r->format = ROCKS_COUNTER;
         *present = true;
         return;
     }
+    r->expires_ms = later_expiry(r->expires_ms, addition->expires_ms);
     if (!rocks_record_number(r, &sum))
         return;
     r->format = ROCKS_COUNTER;
     r->number = (int64_t)((uint64_t)sum + (uint64_t)addition->number);
     r->version = addition->version;
-    r->expires_ms = later_expiry(r->expires_ms, addition->expires_ms);
 }
 
 /* ---------------------------------------------------------------- the merge operator */
@@ -153,6 +155,18 @@ static char *failure(unsigned char *success, size_t *len)
 {
     *success = 0;
     return result(NULL, 0, len);
+}
+
+/* A record that is no number: its value stays. */
+static char *keep_value(const struct rocks_record *r, size_t *len)
+{
+    char *bytes = rocks_alloc(ROCKS_ADDITION_BYTES + r->value.len);
+
+    *len = rocks_record_encode(r, bytes);
+    if (r->value.len > 0)
+        memcpy(bytes + *len, r->value.ptr, r->value.len);
+    *len += r->value.len;
+    return bytes;
 }
 
 static char *full_merge(void *state, const char *key, size_t key_len, const char *existing,
@@ -177,7 +191,7 @@ static char *full_merge(void *state, const char *key, size_t key_len, const char
         rocks_record_add(&r, &present, &addition);
     }
     if (r.format == ROCKS_RECORD)
-        return result(existing, existing_len, new_len);
+        return keep_value(&r, new_len);
     return result(bytes, rocks_record_encode(&r, bytes), new_len);
 }
 

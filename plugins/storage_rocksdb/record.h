@@ -56,7 +56,7 @@ size_t rocks_record_encode(const struct rocks_record *r, char out[ROCKS_ADDITION
  */
 bool rocks_record_number(const struct rocks_record *r, int64_t *out);
 /* Adds to what is stored. *present is false where nothing is, and true afterwards. An addition to a
- * living record that is no number changes nothing. */
+ * living record that is no number changes nothing but, where it lives longer, the expiry. */
 void rocks_record_add(struct rocks_record *r, bool *present, const struct rocks_record *addition);
 
 /* The merge operator; the options that it is set in own it. */

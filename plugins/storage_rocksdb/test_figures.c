@@ -92,12 +92,12 @@ static void add_all(void *store)
     since = now_us();
     ck_assert_int_eq(harness_ops()->batch_begin(store, NULL), GATE_OK);
     for (int i = 0; i < KEYS; i++) {
-        snprintf(key, sizeof key, "count/%04d", i % 100);
+        snprintf(key, sizeof key, "count/%04d", i % 2000);
         harness_add(store, key, 1, 0);
     }
     ck_assert_int_eq(harness_ops()->batch_commit(store, GATE_PUT_SYNC, NULL), GATE_OK);
     print_time("add in a batch with sync", since, KEYS);
-    harness_expect(store, "count/0000", "1200");
+    harness_expect(store, "count/0000", "1010");
 }
 
 START_TEST(test_figures)
@@ -132,7 +132,7 @@ START_TEST(test_figures)
     printf("  memory: %llu KiB before, +%llu after opening, +%llu after %d writes\n",
            (unsigned long long)start, (unsigned long long)(opened - start),
            (unsigned long long)(written - start), 2 * WRITES);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef GATE_CPU_SCALE /* a sanitizer keeps what was freed */
     ck_assert_uint_lt(written - start, MAX_GROWTH_KIB);
 #endif
     harness_dir_remove(&dir);

@@ -175,6 +175,11 @@ static void do_delete(struct model *m, unsigned k)
     m->now.entries[k].present = false;
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a == 0 || b == 0 ? 0 : a > b ? a : b;
+}
+
 static void do_add(struct model *m, unsigned k)
 {
     struct entry *e = &m->now.entries[k];
@@ -187,17 +192,17 @@ static void do_add(struct model *m, unsigned k)
         harness_ops()->add(m->store, key_of(k, name), delta, ttl, read ? &sum : NULL, &m->err);
 
     ck_assert_msg(status == (refused && read ? GATE_EINVAL : GATE_OK), "%s", m->err.message);
-    if (refused)
+    if (refused) {
+        if (!read)
+            e->expires_ms = later(e->expires_ms, expires);
         return;
+    }
     if (!alive(e)) {
         *e = (struct entry){.present = true, .counter = true, .expires_ms = expires};
         snprintf(e->text, sizeof e->text, "%lld", (long long)delta);
     } else {
         snprintf(e->text, sizeof e->text, "%lld", strtoll(e->text, NULL, 10) + (long long)delta);
-        if (expires == 0 || e->expires_ms == 0)
-            e->expires_ms = 0;
-        else if (expires > e->expires_ms)
-            e->expires_ms = expires;
+        e->expires_ms = later(e->expires_ms, expires);
     }
     e->version = 0;
     e->floor = m->newest;

@@ -185,11 +185,14 @@ int harness_child_hold(const char *path, bool raw)
 {
     rocksdb_options_t *options = rocksdb_options_create();
     char *text = NULL;
-    void *db;
+    void *db = NULL;
 
     alarm(CHILD_TIMEOUT_S);
     rocksdb_options_set_merge_operator(options, rocks_merge_operator());
-    db = raw ? (void *)rocksdb_open(options, path, &text) : harness_open(path);
+    if (raw)
+        db = rocksdb_open(options, path, &text);
+    else
+        must(harness_try_open(path, NULL, &db, NULL) == GATE_OK);
     if (db == NULL || write(STDOUT_FILENO, "x", 1) != 1)
         return 1;
     pause();

@@ -1,7 +1,15 @@
 /* Runs every Lua example of docs/scripting.md and checks its "--> request => result" lines. */
-#include "script_util.h"
+#include "policy_util.h"
 
 enum { LINE = 512, HEADERS = 4 };
+
+/* An example: its file, and what came of loading it. */
+struct example {
+    const char *file;
+    struct gate_generation *generation; /* NULL: it was refused, and err says why */
+    struct gate_script *script;
+    struct gate_error err;
+};
 
 /* A request that a line describes: "model=m stream=true header.x-team=a". */
 struct request {
@@ -72,27 +80,198 @@ static void show_decision(const struct gate_decision *d, struct gate_buf *out)
     }
 }
 
-/* What becomes of the request, in the words of the page. */
-static void answer(struct gate_generation *g, struct gate_script *s, bool models,
-                   const char *request, struct gate_buf *out)
+static void answer_route(const struct example *e, const char *request, struct gate_buf *out)
 {
-    if (models) {
-        struct gate_str target = gate_generation_map(g, gate_str_of(request));
-        gate_buf_append(out, target.len > 0 ? target : GATE_STR("(own name)"));
-    } else {
-        struct request r;
-        struct gate_decision d;
-        struct gate_error err;
-        parse_request(&r, request);
-        if (gate_script_route(s, &r.view, &d, &err) == GATE_OK)
-            show_decision(&d, out);
+    struct request r;
+    struct gate_decision d;
+    struct gate_error err;
+    parse_request(&r, request);
+    if (gate_script_route(e->script, &r.view, &d, &err) == GATE_OK)
+        show_decision(&d, out);
+    else
+        gate_buf_printf(out, "error: %s", err.message);
+}
+
+/* ---------------------------------------------------------------- accounts.lua */
+
+static void show_limits(const struct gate_limits_rule *rule, struct gate_buf *out)
+{
+    for (size_t kind = 0; kind < GATE_USAGE_KINDS; kind++) {
+        for (unsigned field = 0; field < GATE_LIMITS_FIELDS; field++) {
+            if (rule->kinds[kind].set & (1u << field))
+                gate_buf_printf(
+                    out, " %s.%s=%llu", gate_usage_kind_names[kind], gate_limits_names[field],
+                    (unsigned long long)gate_limits_value(&rule->kinds[kind].values, field));
+        }
+    }
+}
+
+/* "rule any", or "rule id alias=name": what the file says of all accounts, or of one. */
+static void answer_rule(const struct example *e, char *text, struct gate_buf *out)
+{
+    const struct gate_account_policy *p = gate_generation_policy(e->generation);
+    char *alias = strstr(text, " alias=");
+    if (strcmp(text, "any") == 0) {
+        gate_buf_printf(out, "strategy=%s", gate_strategy_names[p->strategy]);
+        show_limits(&p->limits, out);
+        return;
+    }
+    if (alias != NULL)
+        *alias = '\0';
+    const struct gate_account_rule *rule = gate_policy_rule(
+        p, gate_str_of(text), alias != NULL ? gate_str_of(alias + 7) : GATE_STR(""));
+    if (rule == NULL) {
+        gate_buf_printf(out, "(none)");
+        return;
+    }
+    if (rule->has_weight)
+        gate_buf_printf(out, "weight=%u", rule->weight);
+    for (size_t i = 0; i < rule->tag_count; i++)
+        gate_buf_printf(out, "%s%.*s", i == 0 ? " tags=" : ",", (int)rule->tags[i].len,
+                        rule->tags[i].ptr);
+    show_limits(&rule->limits, out);
+}
+
+/* The request behind " for ", if there is one; cuts it off. */
+static void parse_asker(struct request *r, char *text)
+{
+    char *asker = strstr(text, " for ");
+    parse_request(r, asker != NULL ? asker + 5 : "");
+    if (asker != NULL)
+        *asker = '\0';
+}
+
+/* "id in_flight=3 tags=paid" */
+static void parse_account(struct gate_account_facts *f, char *text)
+{
+    static const struct gate_str paid = {"paid", 4};
+    char *rest = NULL;
+    *f = (struct gate_account_facts){.kind = GATE_CREDENTIAL_API_KEY, .weight = 1};
+    f->id = f->alias = gate_str_of(strtok_r(text, " ", &rest));
+    for (char *word; (word = strtok_r(NULL, " ", &rest)) != NULL;) {
+        char *value = strchr(word, '=') + 1;
+        value[-1] = '\0';
+        uint64_t number = strtoul(value, NULL, 10);
+        if (strcmp(word, "alias") == 0)
+            f->alias = gate_str_of(value);
+        else if (strcmp(word, "tags") == 0 && strcmp(value, "paid") == 0)
+            f->tags = &paid, f->tag_count = 1;
+        else if (strcmp(word, "in_flight") == 0)
+            f->numbers.in_flight = (uint32_t)number;
+        else if (strcmp(word, "requests_day") == 0)
+            f->numbers.requests_day = number;
+        else if (strcmp(word, "rpd") == 0)
+            f->limits.requests_per_day = number;
         else
-            gate_buf_printf(out, "error: %s", err.message);
+            ck_abort_msg("unknown word %s in an example", word);
+    }
+}
+
+/* "select account; account for request" */
+static void answer_select(const struct example *e, char *text, struct gate_buf *out)
+{
+    struct request r;
+    struct test_offer *o = gate_calloc(1, sizeof *o);
+    struct gate_selection selection;
+    struct gate_error err;
+    char *rest = NULL;
+    parse_asker(&r, text);
+    test_offer_init(o, 0);
+    for (char *one = strtok_r(text, ";", &rest); one != NULL; one = strtok_r(NULL, ";", &rest))
+        parse_account(&o->facts[o->view.count++], one);
+    if (gate_script_select(e->script, &o->view, &r.view, &selection, &err) != GATE_OK)
+        gate_buf_printf(out, "error: %s", err.message);
+    else if (selection.count == 0)
+        gate_buf_printf(out, "(strategy)");
+    for (size_t i = 0; i < selection.count; i++) {
+        struct gate_str id = o->facts[selection.order[i]].id;
+        gate_buf_printf(out, "%s%.*s", i > 0 ? ", " : "", (int)id.len, id.ptr);
+    }
+    free(o);
+}
+
+static void set_failure(struct gate_verdict *v, struct gate_error_view *f, const char *key,
+                        const char *value)
+{
+    uint64_t number = strtoul(value, NULL, 10);
+    if (strcmp(key, "kind") == 0) {
+        while (strcmp(gate_verdict_name(v->kind), value) != 0)
+            ck_assert_msg(++v->kind <= GATE_VERDICT_GARBAGE, "no kind %s", value);
+    } else if (strcmp(key, "default") == 0) {
+        while (strcmp(gate_action_names[f->fallback], value) != 0)
+            ck_assert_msg(++f->fallback < GATE_ACTIONS, "no action %s", value);
+    } else if (strcmp(key, "status") == 0) {
+        f->status = (int)number;
+    } else if (strcmp(key, "code") == 0) {
+        snprintf(v->code, sizeof v->code, "%s", value);
+    } else if (strcmp(key, "message") == 0) {
+        snprintf(v->message, sizeof v->message, "%s", value);
+    } else if (strcmp(key, "retry_after_ms") == 0) {
+        v->retry_after_ms = number;
+    } else if (strcmp(key, "number") == 0) {
+        f->number = (uint32_t)number;
+    } else if (strcmp(key, "elapsed_ms") == 0) {
+        f->elapsed_ms = number;
+    } else if (strcmp(key, "alias") == 0) {
+        f->alias = gate_str_of(value);
+    } else {
+        ck_abort_msg("unknown word %s in an example", key);
+    }
+}
+
+/* "on_error kind=... status=... for request" */
+static void answer_on_error(const struct example *e, char *text, struct gate_buf *out)
+{
+    struct request r;
+    struct gate_verdict verdict = {.kind = GATE_VERDICT_OK};
+    struct gate_error_view failure = {.verdict = &verdict, .number = 1};
+    struct gate_error_decision d;
+    struct gate_error err;
+    char *rest = NULL;
+    parse_asker(&r, text);
+    for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+        char *value = strchr(word, '=') + 1;
+        value[-1] = '\0';
+        set_failure(&verdict, &failure, word, value);
+    }
+    if (gate_script_on_error(e->script, &failure, &r.view, &d, &err) != GATE_OK) {
+        gate_buf_printf(out, "error: %s", err.message);
+        return;
+    }
+    bool nothing = d.action == GATE_ACTION_DEFAULT && !d.has_cooldown;
+    gate_buf_printf(out, "%s", nothing ? "(default)" : gate_action_names[d.action]);
+    if (d.has_cooldown)
+        gate_buf_printf(out, " cooldown_ms=%llu", (unsigned long long)d.cooldown_ms);
+}
+
+/* ---------------------------------------------------------------- examples */
+
+/* What becomes of the request, in the words of the page. */
+static void answer(const struct example *e, char *request, struct gate_buf *out)
+{
+    static const struct {
+        const char *word;
+        void (*answer)(const struct example *e, char *text, struct gate_buf *out);
+    } words[] = {
+        {"rule ", answer_rule}, {"select ", answer_select}, {"on_error ", answer_on_error}};
+    if (strcmp(request, "file") == 0 || e->generation == NULL) {
+        gate_buf_printf(out, "error: %s", e->err.message);
+    } else if (strcmp(e->file, "models.lua") == 0) {
+        struct gate_str target = gate_generation_map(e->generation, gate_str_of(request));
+        gate_buf_append(out, target.len > 0 ? target : GATE_STR("(own name)"));
+    } else if (strcmp(e->file, "routing.lua") == 0) {
+        answer_route(e, request, out);
+    } else {
+        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+            size_t len = strlen(words[i].word);
+            if (strncmp(request, words[i].word, len) == 0)
+                words[i].answer(e, request + len, out);
+        }
     }
     gate_buf_append_byte(out, '\0');
 }
 
-static int check_lines(struct gate_generation *g, struct gate_script *s, bool models, char *block)
+static int check_lines(const struct example *e, char *block)
 {
     int checked = 0;
     char *rest = NULL;
@@ -105,7 +284,7 @@ static int check_lines(struct gate_generation *g, struct gate_script *s, bool mo
         ck_assert_msg(arrow != NULL, "%s", line);
         *arrow = '\0';
         gate_buf_init(&got, 4096);
-        answer(g, s, models, line + 4, &got);
+        answer(e, line + 4, &got);
         ck_assert_msg(strcmp(got.ptr, arrow + 4) == 0, "%s\nthe page says %s\nit is        %s",
                       line + 4, arrow + 4, got.ptr);
         gate_buf_finish(&got);
@@ -116,23 +295,28 @@ static int check_lines(struct gate_generation *g, struct gate_script *s, bool mo
 
 static void run_block(const char *text, size_t len)
 {
+    static const char *const files[] = {"models.lua", "routing.lua", "accounts.lua"};
     struct test_dir dir;
-    struct gate_generation *g;
-    struct gate_script *s;
-    struct gate_error err = {0};
+    struct example e = {0};
     char *block = gate_strdup((struct gate_str){text, len});
-    bool models = strncmp(block, "-- conf/models.lua\n", 19) == 0;
-    ck_assert_msg(models || strncmp(block, "-- conf/routing.lua\n", 20) == 0,
-                  "an example must name its file:\n%s", block);
+    char path[32];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        snprintf(path, sizeof path, "-- conf/%s\n", files[i]);
+        if (strncmp(block, path, strlen(path)) == 0)
+            e.file = files[i];
+    }
+    ck_assert_msg(e.file != NULL, "an example must name its file:\n%s", block);
     test_dir_init(&dir);
-    test_dir_write(&dir, models ? "conf/models.lua" : "conf/routing.lua", block);
-    ck_assert_msg(
-        gate_generation_load(dir.conf, GATE_SOURCE_DIR "/scripts", NULL, 0, 1, &g, &err) == GATE_OK,
-        "%s\n%s", block, err.message);
-    ck_assert_int_eq(gate_script_create(g, &s, &err), GATE_OK);
-    ck_assert_msg(check_lines(g, s, models, block) > 0, "no --> line in\n%s", block);
-    gate_script_destroy(s);
-    gate_generation_release(g);
+    snprintf(path, sizeof path, "conf/%s", e.file);
+    test_dir_write(&dir, path, block);
+    if (gate_generation_load(dir.conf, GATE_SOURCE_DIR "/scripts", NULL, 0, 1, &e.generation,
+                             &e.err) == GATE_OK)
+        ck_assert_int_eq(gate_script_create(e.generation, &e.script, &e.err), GATE_OK);
+    else
+        ck_assert_msg(strstr(block, "\n--> file => ") != NULL, "%s\n%s", block, e.err.message);
+    ck_assert_msg(check_lines(&e, block) > 0, "no --> line in\n%s", block);
+    gate_script_destroy(e.script);
+    gate_generation_release(e.generation);
     test_dir_finish(&dir);
     free(block);
 }
@@ -151,7 +335,7 @@ START_TEST(every_example_does_what_the_page_says)
         blocks++;
     }
     printf("examples of docs/scripting.md: %d\n", blocks);
-    ck_assert_int_ge(blocks, 10);
+    ck_assert_int_ge(blocks, 18);
     free((char *)page.ptr);
 }
 END_TEST

@@ -1,0 +1,275 @@
+/* What follows a failed attempt. The one place that decides: the verdict, attempts and time so far,
+ * and whether the answer has begun, make the default; on_error of accounts.lua may decide
+ * otherwise, within the same bounds. */
+#include "base/clock.h"
+#include "request/exchange_internal.h"
+#include "request/refusal.h"
+
+const char *exchange_error_outcome(char out[GATE_AUDIT_MAX_OUTCOME], const char *code)
+{
+    snprintf(out, GATE_AUDIT_MAX_OUTCOME, "error:%s", code[0] != '\0' ? code : "unknown");
+    return out;
+}
+
+/* ---- telling the client */
+
+/* Ends the exchange with what the last attempt brought. */
+static void tell_failure(struct gate_exchange *x, struct gate_failure *f)
+{
+    const struct exchange_target *t = exchange_target(x);
+    const char *instance = (t != NULL ? t : &x->targets[x->target_count - 1])->instance->name;
+    char audit[GATE_AUDIT_MAX_OUTCOME];
+    struct gate_buf body;
+    gate_buf_init(&body, GATE_FAILURE_BODY + GATE_REFUSAL_MAX);
+    x->upstream_status = f->upstream_status;
+    bool complete = true;
+    if (!x->committed) {
+        gate_failure_render(f, x->in.dialect, instance, &body);
+        exchange_add_retry_after(x, f->verdict.retry_after_ms);
+        exchange_commit(x, gate_failure_status(f), GATE_STR("application/json"), (int64_t)body.len);
+        exchange_write(x, gate_buf_str(&body));
+    } else if (x->mode == ANSWER_STREAM || x->facts.stream) {
+        gate_failure_render_event(f, x->in.dialect, instance, &body);
+        exchange_write(x, gate_buf_str(&body));
+    } else {
+        complete = false;
+    }
+    gate_buf_finish(&body);
+    exchange_finish(x, complete, "failed", f->code, exchange_error_outcome(audit, f->code));
+}
+
+/* An error of the gateway's own, as an answer or, when keepalives have begun one, as an event. */
+static void tell_outcome(struct gate_exchange *x, const struct exchange_outcome *o)
+{
+    char audit[GATE_AUDIT_MAX_OUTCOME];
+    struct gate_api_error error = {
+        .status = o->status,
+        .type = gate_str_of(o->type),
+        .code = gate_str_of(o->code),
+        .message = gate_str_of(o->message),
+    };
+    if (o->limited != NULL)
+        snprintf(audit, sizeof audit, "limited:%s", o->limited);
+    else
+        exchange_error_outcome(audit, o->code);
+    if (!x->committed) {
+        x->headers.len = 0; /* those of a failed answer */
+        exchange_add_retry_after(x, o->retry_after_ms);
+        exchange_refuse(x, &error, audit);
+        return;
+    }
+    struct gate_buf body;
+    gate_buf_init(&body, GATE_REFUSAL_MAX);
+    struct gate_writer w = gate_buf_writer(&body);
+    x->in.dialect->render_error_event(&error, &w);
+    exchange_write(x, gate_buf_str(&body));
+    gate_buf_finish(&body);
+    exchange_finish(x, true, "failed", o->code, audit);
+}
+
+/* How many accounts the targets have between them: with a single one its own error says more than
+ * any summary. */
+static size_t accounts_of_targets(const struct gate_exchange *x)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < x->target_count; i++) {
+        bool again = false;
+        for (size_t k = 0; k < i; k++)
+            again = again || x->targets[k].instance == x->targets[i].instance;
+        if (!again)
+            count += x->pin->table->ranges[x->targets[i].instance->position].count;
+    }
+    return count;
+}
+
+void exchange_give_up(struct gate_exchange *x)
+{
+    struct exchange_outcome o;
+    if (x->has_failed && accounts_of_targets(x) <= 1) {
+        tell_failure(x, &x->last);
+        return;
+    }
+    exchange_outcome(x, &o);
+    if (x->has_failed && x->last.upstream_status != 0)
+        x->upstream_status = x->last.upstream_status;
+    tell_outcome(x, &o);
+}
+
+/* ---- deciding */
+
+static bool may_try_more(const struct gate_exchange *x)
+{
+    const struct gate_config *c = x->in.env->config;
+    uint64_t elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000;
+    return x->attempts < c->max_attempts && elapsed_ms < c->failover_ms;
+}
+
+static bool can_refresh(const struct gate_exchange *x, const struct gate_failure *f)
+{
+    const struct gate_account *a = x->entry->account;
+    return f->verdict.kind == GATE_VERDICT_AUTH && f->upstream_status == 401 &&
+           a->kind == GATE_CREDENTIAL_OAUTH && a->instance->ops->refresh_request != NULL &&
+           x->in.env->credentials != NULL && x->refreshed != a;
+}
+
+static enum gate_action default_action(const struct gate_exchange *x, const struct gate_failure *f)
+{
+    if (f->verdict.kind == GATE_VERDICT_CLIENT_ERROR)
+        return GATE_ACTION_FAIL;
+    return can_refresh(x, f) ? GATE_ACTION_RETRY : GATE_ACTION_NEXT_ACCOUNT;
+}
+
+static uint64_t day_end(const struct gate_exchange *x, uint64_t now_ms)
+{
+    const struct gate_quota *q = x->in.env->quota;
+    return q->ops->day_end(q->instance, now_ms);
+}
+
+struct ruling {
+    enum gate_action action;
+    uint64_t pause_ms;
+    bool exact;
+};
+
+/* The default, unless on_error decides. */
+static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
+{
+    struct gate_env *env = x->in.env;
+    uint64_t now = gate_clock_wall_ms();
+    struct ruling r = {
+        .action = default_action(x, f),
+        .exact = f->verdict.retry_after_ms > 0,
+    };
+    /* A refused token that can be renewed says nothing of the account yet. */
+    if (r.action != GATE_ACTION_RETRY)
+        r.pause_ms = gate_health_pause(x->entry->account, &f->verdict, day_end(x, now), now);
+    if (!gate_script_has_on_error(env->script))
+        return r;
+    const struct exchange_target *t = exchange_target(x);
+    struct gate_error_decision d = {.action = GATE_ACTION_DEFAULT};
+    struct gate_error err;
+    struct gate_route_view req = exchange_route_view(x);
+    struct gate_error_view view = {
+        .verdict = &f->verdict,
+        .status = f->upstream_status,
+        .number = x->attempts,
+        .account = gate_str_of(x->entry->account->id),
+        .alias = gate_str_of(x->entry->alias),
+        .provider = gate_str_of(t->instance->name),
+        .model = gate_str_of(t->model),
+        .elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000,
+        .fallback = r.action,
+        .cooldown_ms = r.pause_ms,
+    };
+    if (gate_script_on_error(env->script, &view, &req, &d, &err) != GATE_OK) {
+        gate_log_error("request %.*s: on_error failed: %s", (int)x->in.request_id.len,
+                       x->in.request_id.ptr, err.message);
+        return r;
+    }
+    if (d.action != GATE_ACTION_DEFAULT)
+        r.action = d.action;
+    if (d.has_cooldown) {
+        r.pause_ms = d.cooldown_ms;
+        r.exact = true;
+    }
+    return r;
+}
+
+/* Whether the account did work for this attempt, as its quota sees it. */
+static enum gate_outcome outcome_of(const struct gate_exchange *x, const struct gate_failure *f)
+{
+    if (x->attempt == NULL || !gate_attempt_was_sent(x->attempt) ||
+        (f->verdict.kind == GATE_VERDICT_NETWORK && f->upstream_status == 0))
+        return GATE_OUTCOME_NOT_SENT;
+    if (x->begun || f->upstream_status == 200 || f->verdict.kind == GATE_VERDICT_TIMEOUT ||
+        f->verdict.kind == GATE_VERDICT_TRUNCATED)
+        return GATE_OUTCOME_CANCELLED;
+    return GATE_OUTCOME_REFUSED;
+}
+
+static void keep_failure(struct gate_exchange *x, struct gate_failure *f)
+{
+    gate_failure_finish(&x->last);
+    x->last = *f;
+    gate_buf_init(&f->body, GATE_FAILURE_BODY);
+    x->has_failed = true;
+}
+
+static void note(struct gate_exchange *x, const struct gate_failure *f, const struct ruling *r)
+{
+    struct gate_health_failure failure = {
+        .verdict = &f->verdict,
+        .status = f->upstream_status,
+        .reason = f->reason,
+        .pause_ms = r->pause_ms,
+        .exact = r->exact,
+    };
+    gate_health_bad(x->entry->account, &failure, gate_env_random(x->in.env), gate_clock_wall_ms());
+    if (x->traced == NULL)
+        return;
+    x->traced->verdict = f->verdict.kind;
+    x->traced->action = r->action;
+    x->traced->status = f->upstream_status;
+    x->traced->cooldown_ms = r->pause_ms;
+    snprintf(x->traced->code, sizeof x->traced->code, "%s",
+             f->verdict.code[0] != '\0' ? f->verdict.code : f->code);
+    snprintf(x->traced->reason, sizeof x->traced->reason, "%s",
+             f->verdict.message[0] != '\0' ? f->verdict.message : f->reason);
+}
+
+/* Puts the exchange back to where it has no attempt. */
+static void drop_attempt(struct gate_exchange *x)
+{
+    gate_stream_close(&x->stream);
+    gate_attempt_destroy(x->attempt);
+    x->attempt = NULL;
+    x->hold.len = 0;
+}
+
+static void try_again(struct gate_exchange *x, const struct gate_entry *entry, bool refresh)
+{
+    if (refresh) {
+        exchange_wait_refresh(x, entry);
+        return;
+    }
+    if (exchange_pick_again(x, entry->account) == EXCHANGE_PICKED) {
+        exchange_start_attempt(x);
+        return;
+    }
+    if (x->wait != NULL)
+        return;
+    exchange_add_tried(x, entry->account);
+    exchange_advance(x);
+}
+
+void exchange_failed(void *ctx, struct gate_failure *f)
+{
+    struct gate_exchange *x = ctx;
+    const struct gate_entry *entry = x->entry;
+    if (x->begun && x->mode == ANSWER_STREAM && gate_stream_end(&x->stream)) {
+        exchange_answered(x); /* the transport broke after the answer was complete */
+        return;
+    }
+    if (x->begun && x->mode == ANSWER_STREAM && f->verdict.kind == GATE_VERDICT_TRUNCATED)
+        snprintf(f->code, sizeof f->code, "upstream_truncated");
+    struct ruling r = rule(x, f);
+    bool refresh = r.action == GATE_ACTION_RETRY && can_refresh(x, f);
+    note(x, f, &r);
+    exchange_settle(x, outcome_of(x, f));
+    if (x->begun || r.action == GATE_ACTION_FAIL) {
+        tell_failure(x, f);
+        return;
+    }
+    keep_failure(x, f);
+    drop_attempt(x);
+    if (!may_try_more(x)) {
+        exchange_give_up(x);
+    } else if (r.action == GATE_ACTION_RETRY) {
+        try_again(x, entry, refresh);
+    } else {
+        exchange_add_tried(x, entry->account);
+        if (r.action == GATE_ACTION_NEXT_TARGET)
+            x->target++;
+        exchange_advance(x);
+    }
+}

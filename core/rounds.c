@@ -1,0 +1,191 @@
+#include "rounds.h"
+#include "base/clock.h"
+#include "pool/health.h"
+#include <stdlib.h>
+
+enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, MAX_NAME = 256, MAX_TEXT = 512 };
+
+struct gate_rounds {
+    struct gate_rounds_parts parts;
+    struct gate_timer timer;
+    uint64_t minute; /* of the last check */
+};
+
+/* ---- what is wrong */
+
+static void add(struct gate_alerts *alerts, enum gate_log_level level, const char *name,
+                const char *title, const char *text)
+{
+    const struct gate_alert alert = {gate_str_of(name), level, gate_str_of(title),
+                                     gate_str_of(text)};
+    gate_alerts_add(alerts, &alert);
+}
+
+static bool takes_part(const struct gate_member *m)
+{
+    return m->enabled && m->deleted_ms == 0;
+}
+
+static bool needs_sign_in(const struct gate_member *m, uint64_t now_ms)
+{
+    return m->attachment == NULL ||
+           gate_health_read(m->account, now_ms).condition == GATE_CONDITION_SIGN_IN;
+}
+
+static void check_sign_in(struct gate_rounds *r, const struct gate_member *m, uint64_t now_ms)
+{
+    char name[MAX_NAME], title[MAX_NAME], text[MAX_TEXT];
+    struct gate_last_error e;
+    if (!needs_sign_in(m, now_ms))
+        return;
+    gate_health_last_error(m->account, &e);
+    snprintf(name, sizeof name, "sign_in:%s", m->account->id);
+    snprintf(title, sizeof title, "Account %s (%s) needs a sign-in", m->alias, m->account->id);
+    snprintf(text, sizeof text, "%s. %s", m->attachment == NULL ? m->problem.message : e.message,
+             m->account->kind == GATE_CREDENTIAL_OAUTH
+                 ? "Sign in again in the console or with `llm-gate login`."
+                 : "Give the account a key that works.");
+    add(r->parts.alerts, GATE_LOG_ERROR, name, title, text);
+}
+
+/* Percent of the day's limit that is used; 0: there is no limit. */
+static uint64_t percent_used(const struct gate_limits *l, const struct gate_quota_numbers *n)
+{
+    uint64_t requests = l->requests_per_day ? n->requests_day * 100 / l->requests_per_day : 0;
+    uint64_t tokens = l->tokens_per_day ? n->tokens_day * 100 / l->tokens_per_day : 0;
+    return requests > tokens ? requests : tokens;
+}
+
+/* Sums over the accounts of one instance and kind. */
+struct pool_use {
+    const struct gate_instance *instance;
+    uint64_t used, limit;
+    size_t accounts, unlimited;
+};
+
+static void check_quota(struct gate_rounds *r, const struct gate_member *m,
+                        struct pool_use use[GATE_USAGE_KINDS], uint64_t now_ms)
+{
+    const struct gate_quota *q = gate_roster_quota(r->parts.roster);
+    struct gate_limits limits[GATE_USAGE_KINDS];
+    gate_roster_limits(r->parts.roster, m, limits);
+    for (int kind = 0; kind < GATE_USAGE_KINDS; kind++) {
+        struct gate_quota_numbers n;
+        char name[MAX_NAME], title[MAX_NAME];
+        q->ops->numbers(q->instance, m->account->quota, (enum gate_usage_kind)kind, now_ms, &n);
+        uint64_t percent = percent_used(&limits[kind], &n);
+        use[kind].accounts++;
+        use[kind].used += n.requests_day;
+        use[kind].limit += limits[kind].requests_per_day;
+        use[kind].unlimited += limits[kind].requests_per_day == 0;
+        if (percent < r->parts.config->alerts.threshold_percent)
+            continue;
+        snprintf(name, sizeof name, "quota:%s:%s", m->account->id, gate_usage_kind_names[kind]);
+        snprintf(title, sizeof title, "Account %s (%s) has used %llu %% of its %s quota of the day",
+                 m->alias, m->account->id, (unsigned long long)percent,
+                 gate_usage_kind_names[kind]);
+        add(r->parts.alerts, GATE_LOG_WARN, name, title,
+            "Its quota starts anew at the end of its day.");
+    }
+}
+
+static void check_pool_quota(struct gate_rounds *r, const struct gate_instance *instance,
+                             const struct pool_use use[GATE_USAGE_KINDS])
+{
+    for (int kind = 0; kind < GATE_USAGE_KINDS; kind++) {
+        char name[MAX_NAME], title[MAX_NAME];
+        if (use[kind].accounts < 2 || use[kind].unlimited > 0 || use[kind].limit == 0 ||
+            use[kind].used * 100 / use[kind].limit < r->parts.config->alerts.threshold_percent)
+            continue;
+        snprintf(name, sizeof name, "pool_quota:%s:%s", instance->name,
+                 gate_usage_kind_names[kind]);
+        snprintf(title, sizeof title,
+                 "The accounts of %s have used %llu %% of their %s quota of the day",
+                 instance->name, (unsigned long long)(use[kind].used * 100 / use[kind].limit),
+                 gate_usage_kind_names[kind]);
+        add(r->parts.alerts, GATE_LOG_WARN, name, title, "Add an account, or raise the limits.");
+    }
+}
+
+static void check_instance(struct gate_rounds *r, const struct gate_instance *instance,
+                           uint64_t now_ms)
+{
+    size_t count, all = 0, down = 0;
+    struct gate_member *const *members = gate_roster_members(r->parts.roster, &count);
+    struct pool_use use[GATE_USAGE_KINDS] = {{.accounts = 0}};
+    for (size_t i = 0; i < count; i++) {
+        const struct gate_member *m = members[i];
+        if (m->account->instance != instance || !takes_part(m))
+            continue;
+        all++;
+        down += m->attachment == NULL ||
+                gate_health_read(m->account, now_ms).condition != GATE_CONDITION_SERVING;
+        check_sign_in(r, m, now_ms);
+        check_quota(r, m, use, now_ms);
+    }
+    check_pool_quota(r, instance, use);
+    if (all == 0 || down < all)
+        return;
+    char name[MAX_NAME], title[MAX_NAME];
+    snprintf(name, sizeof name, "all_down:%s", instance->name);
+    snprintf(title, sizeof title, "All %zu accounts of %s are down", all, instance->name);
+    add(r->parts.alerts, GATE_LOG_ERROR, name, title,
+        "Requests for it fail. The accounts list in the console tells why.");
+}
+
+static void check_all(struct gate_rounds *r, uint64_t now_ms)
+{
+    size_t count;
+    struct gate_instance *instances =
+        gate_pool_instances(gate_roster_pool(r->parts.roster), &count);
+    gate_alerts_begin(r->parts.alerts);
+    for (size_t i = 0; i < count; i++)
+        check_instance(r, &instances[i], now_ms);
+    if (gate_store_is_failing(r->parts.store)) {
+        struct gate_error problem;
+        gate_store_problem(r->parts.store, &problem);
+        add(r->parts.alerts, GATE_LOG_ERROR, "storage", "Storage cannot be written",
+            problem.message);
+    }
+    gate_alerts_end(r->parts.alerts, now_ms);
+}
+
+/* ---- the rounds */
+
+static void expire(struct gate_storage *s, void *arg)
+{
+    if (gate_audit_expire(arg, s, gate_clock_wall_ms()))
+        gate_store_post(s->store, expire, arg);
+}
+
+static void on_second(struct gate_timer *timer)
+{
+    struct gate_rounds *r =
+        (struct gate_rounds *)((char *)timer - offsetof(struct gate_rounds, timer));
+    uint64_t now = gate_clock_wall_ms();
+    gate_timer_arm(gate_control_timers(r->parts.control), &r->timer, SECOND_MS);
+    gate_roster_tick(r->parts.roster, now);
+    gate_credentials_tick(r->parts.credentials, now);
+    if (now / MINUTE_MS == r->minute)
+        return;
+    r->minute = now / MINUTE_MS;
+    check_all(r, now);
+    gate_store_post(r->parts.store, expire, r->parts.audit);
+}
+
+struct gate_rounds *gate_rounds_create(const struct gate_rounds_parts *parts)
+{
+    struct gate_rounds *r = gate_calloc(1, sizeof *r);
+    r->parts = *parts;
+    r->timer.cb = on_second;
+    gate_timer_arm(gate_control_timers(parts->control), &r->timer, 0);
+    return r;
+}
+
+void gate_rounds_destroy(struct gate_rounds *r)
+{
+    if (r == NULL)
+        return;
+    gate_timer_disarm(gate_control_timers(r->parts.control), &r->timer);
+    free(r);
+}
