@@ -1,12 +1,8 @@
-#include "worker.h"
-#include "admin/admin.h"
 #include "admin/console.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
-#include "serve/serve.h"
-#include "upstream/http1.h"
+#include "worker_internal.h"
 #include <errno.h>
-#include <h2o.h>
 #include <h2o/http1.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -21,42 +17,6 @@ enum {
     LOG_DELAY_MS = 50, /* a request's line is written at most this much later */
     LOOKUP_WAIT_MS = 2000,
     RESOLVER_THREADS = 4,
-};
-
-struct worker {
-    const struct gate_parts *parts;
-    struct server *server;
-    const struct gate_auth *auth;
-    pthread_t thread;
-    int fd;
-    h2o_globalconf_t *h2o_config;
-    h2o_evloop_t *loop;
-    h2o_context_t ctx;
-    struct gate_timers timers;
-    struct gate_timer log_timer, drain_timer;
-    struct gate_log_batch log;
-    struct gate_http1 *http1;
-    struct gate_env env;
-    struct gate_listener *listener;
-    struct gate_mailbox *mailbox; /* NULL: never started */
-    struct gate_audit_batch *audit;
-    struct gate_error error;
-    enum gate_status status; /* of its start */
-    h2o_sem_t *started;
-    bool draining, cut;
-};
-
-struct server {
-    struct worker *workers;
-    size_t count, started;
-    bool joined;              /* all workers have ended */
-    struct gate_table *table; /* for workers that start */
-    h2o_sem_t started_sem;
-    struct gate_auth *auth;
-    h2o_globalconf_t h2o_config;
-    const struct gate_parts *parts;
-    struct gate_admin *admin;   /* control thread */
-    _Atomic unsigned forwarded; /* admin requests that are not answered yet */
 };
 
 /* ---- one worker */
@@ -105,211 +65,6 @@ static void run_once(struct worker *w, uint64_t limit_ms)
         gate_timer_arm(&w->timers, &w->log_timer, LOG_DELAY_MS);
 }
 
-/* ---- admin requests: to the control thread and back */
-
-struct forwarded {
-    struct server *server;
-    struct gate_mailbox *mailbox; /* of the worker that asked; retained */
-    char *text;                   /* method, path, query and body */
-    struct gate_admin_request request;
-    void (*reply)(void *ctx, int status, struct gate_str json);
-    void *ctx;
-    int status;
-    struct gate_buf json;
-};
-
-static void free_forwarded(struct forwarded *f)
-{
-    atomic_fetch_sub(&f->server->forwarded, 1);
-    gate_mailbox_release(f->mailbox);
-    gate_wipe(f->text, f->request.method.len + f->request.path.len + f->request.query.len +
-                           f->request.body.len); /* may hold a key */
-    free(f->text);
-    gate_buf_finish(&f->json);
-    free(f);
-}
-
-/* Worker. */
-static void bring_reply(void *arg)
-{
-    struct forwarded *f = arg;
-    f->reply(f->ctx, f->status, gate_buf_str(&f->json));
-    free_forwarded(f);
-}
-
-/* Control thread. */
-static void on_admin_reply(void *ctx, int status, struct gate_str json)
-{
-    struct forwarded *f = ctx;
-    f->status = status;
-    gate_buf_append(&f->json, json);
-    if (!gate_mailbox_post(f->mailbox, bring_reply, f))
-        free_forwarded(f); /* the worker has ended, and its clients with it */
-}
-
-static void handle_admin(void *arg)
-{
-    struct forwarded *f = arg;
-    if (f->server->admin != NULL)
-        gate_admin_handle(f->server->admin, &f->request, on_admin_reply, f);
-    else
-        on_admin_reply(f, 503,
-                       GATE_STR("{\"error\":{\"message\":\"The gateway is stopping.\",\"type\":"
-                                "\"server_error\",\"code\":\"stopping\"}}"));
-}
-
-static struct gate_str put_view(char **at, struct gate_str s)
-{
-    struct gate_str view = {*at, s.len};
-    if (s.len > 0)
-        memcpy(*at, s.ptr, s.len);
-    *at += s.len;
-    return view;
-}
-
-static bool forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
-                          struct gate_str query, struct gate_str body,
-                          void (*reply)(void *ctx, int status, struct gate_str json), void *ctx)
-{
-    struct server *s = env->gateway;
-    if (atomic_fetch_add(&s->forwarded, 1) >= GATE_ADMIN_MAX_WAITING) {
-        atomic_fetch_sub(&s->forwarded, 1);
-        return false;
-    }
-    struct forwarded *f = gate_calloc(1, sizeof *f);
-    f->server = s;
-    f->mailbox = env->mailbox;
-    gate_mailbox_retain(f->mailbox);
-    char *at = f->text = gate_alloc(method.len + path.len + query.len + body.len + 1);
-    f->request.method = put_view(&at, method);
-    f->request.path = put_view(&at, path);
-    f->request.query = put_view(&at, query);
-    f->request.body = put_view(&at, body);
-    f->reply = reply;
-    f->ctx = ctx;
-    gate_buf_init(&f->json, GATE_ADMIN_MAX_ANSWER);
-    gate_control_post(s->parts->control, handle_admin, f);
-    return true;
-}
-
-/* ---- from the control thread to all workers */
-
-struct visit {
-    struct worker *worker;
-    void (*visit)(struct gate_env *env, void *arg);
-    void *arg;
-    struct visitors *all;
-};
-
-/* One round of visits; the last one back tells the control thread. */
-struct visitors {
-    struct server *server;
-    _Atomic size_t left;
-    void (*done)(void *arg);
-    void *arg;
-};
-
-static void end_visits(void *arg)
-{
-    struct visitors *v = arg;
-    v->done(v->arg);
-    free(v);
-}
-
-static void leave(struct visitors *v)
-{
-    if (atomic_fetch_sub(&v->left, 1) == 1)
-        gate_control_post(v->server->parts->control, end_visits, v);
-}
-
-static void on_visit(void *arg)
-{
-    struct visit *v = arg;
-    v->visit(&v->worker->env, v->arg);
-    leave(v->all);
-    free(v);
-}
-
-/* Control thread; see gate_admin_workers. */
-static void visit_workers(void *ctx, void (*visit)(struct gate_env *env, void *arg),
-                          void (*done)(void *arg), void *arg)
-{
-    struct server *s = ctx;
-    struct visitors *all = gate_calloc(1, sizeof *all);
-    all->server = s;
-    all->done = done;
-    all->arg = arg;
-    atomic_init(&all->left, s->started + 1);
-    for (size_t i = 0; i < s->started; i++) {
-        struct visit *v = gate_calloc(1, sizeof *v);
-        v->worker = &s->workers[i];
-        v->visit = visit;
-        v->arg = arg;
-        v->all = all;
-        if (!gate_mailbox_post(v->worker->mailbox, on_visit, v)) {
-            leave(all);
-            free(v);
-        }
-    }
-    leave(all);
-}
-
-/* A new account table. */
-struct delivery {
-    struct worker *worker;
-    struct gate_table *table; /* retained */
-};
-
-static void on_table(void *arg)
-{
-    struct delivery *d = arg;
-    struct gate_table_pin *old = d->worker->env.accounts;
-    d->worker->env.accounts = gate_table_pin_create(d->table);
-    gate_table_pin_drop(old);
-    gate_table_release(d->table);
-    free(d);
-}
-
-static void publish_table(void *ctx, struct gate_table *table)
-{
-    struct server *s = ctx;
-    for (size_t i = 0; i < s->started; i++) {
-        struct delivery *d = gate_calloc(1, sizeof *d);
-        gate_table_retain(table);
-        d->worker = &s->workers[i];
-        d->table = table;
-        if (!gate_mailbox_post(d->worker->mailbox, on_table, d)) {
-            gate_table_release(table);
-            free(d);
-        }
-    }
-}
-
-/* Control thread, when all workers run: whatever was published since they got their first table
- * reaches them now. */
-static void connect_control(void *arg)
-{
-    struct server *s = arg;
-    struct gate_admin_parts admin = gate_parts_admin(s->parts);
-    const struct gate_publisher publisher = {publish_table, s};
-    admin.workers = (struct gate_admin_workers){s->started, visit_workers, s};
-    s->admin = gate_admin_create(&admin);
-    gate_roster_set_publisher(s->parts->roster, &publisher);
-    struct gate_table *newest = gate_roster_table(s->parts->roster);
-    publish_table(s, newest);
-    gate_table_release(newest);
-}
-
-/* Control thread, before the workers' mailboxes go. */
-static void disconnect_control(void *arg)
-{
-    struct server *s = arg;
-    const struct gate_publisher nobody = {NULL, NULL};
-    gate_roster_set_publisher(s->parts->roster, &nobody);
-    gate_admin_destroy(s->admin);
-    s->admin = NULL;
-}
-
 /* On the worker's own thread: libh2o keeps buffer pools in thread-local memory. */
 static enum gate_status worker_start(struct worker *w)
 {
@@ -337,7 +92,7 @@ static enum gate_status worker_start(struct worker *w)
         .audit = w->audit,
         .recent = gate_trace_ring_create(),
         .scratch = gate_alloc(sizeof(struct gate_choice)),
-        .forward_admin = forward_admin,
+        .forward_admin = worker_forward_admin,
         .gateway = w->server,
         .started_ms = p->started_ms,
     };
@@ -596,11 +351,11 @@ enum gate_status gate_serve(const struct gate_parts *parts,
     if (status == GATE_OK)
         status = start_workers(&s, err);
     if (status == GATE_OK) {
-        gate_control_call(parts->control, connect_control, &s);
+        gate_control_call(parts->control, worker_connect, &s);
         ready(ctx, parts->config->listen_host, port);
         wait_for_signal(&signals);
         drain(&s, &signals, parts->config->drain_ms);
-        gate_control_call(parts->control, disconnect_control, &s);
+        gate_control_call(parts->control, worker_disconnect, &s);
     }
     destroy_server(&s);
     return status;

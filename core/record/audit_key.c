@@ -32,17 +32,17 @@ static void put(struct gate_audit_key *key, struct gate_str bytes)
 }
 
 /* Up to and including the space, which sorts before everything that a name may hold then. */
-static bool must_escape(char c, char separator)
+static bool must_escape(char c, bool slash)
 {
-    return (unsigned char)c <= ' ' || c == '%' || c == 0x7f || c == separator;
+    return (unsigned char)c <= ' ' || c == '%' || c == 0x7f || (slash && c == '/');
 }
 
-static void put_escaped(struct gate_audit_key *key, struct gate_str name, char separator)
+static void put_escaped(struct gate_audit_key *key, struct gate_str name, bool slash)
 {
     static const char digits[] = "0123456789ABCDEF";
     for (size_t i = 0; i < name.len; i++) {
         unsigned char c = (unsigned char)name.ptr[i];
-        if (!must_escape(name.ptr[i], separator)) {
+        if (!must_escape(name.ptr[i], slash)) {
             key->bytes[key->len++] = (char)c;
             continue;
         }
@@ -63,9 +63,9 @@ void gate_audit_key_make(struct gate_audit_key *key, const char *prefix,
     put(key, GATE_STR("/"));
     put(key, gate_str_of(gate_usage_kind_names[id->kind]));
     put(key, GATE_STR("/"));
-    put_escaped(key, id->outcome, '/');
+    put_escaped(key, id->outcome, true);
     put(key, GATE_STR("/"));
-    put_escaped(key, id->account, ' ');
+    put_escaped(key, id->account, false);
     put(key, GATE_STR(" "));
 }
 

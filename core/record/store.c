@@ -297,6 +297,7 @@ enum gate_status gate_store_open(const struct gate_plugin *plugin, const struct 
 {
     struct gate_store *store = gate_calloc(1, sizeof *store);
     store->tasks = gate_tasks_create(wake_thread, store);
+    store->plugin = plugin;
     store->values = values;
     store->directory = gate_strdup(gate_str_of(directory));
     store->flush_ms = flush_ms;
@@ -349,6 +350,13 @@ void gate_store_close(struct gate_store *store)
 const char *gate_store_directory(const struct gate_store *store)
 {
     return store->directory;
+}
+
+const struct gate_plugin *gate_store_plugin(const struct gate_store *store,
+                                            const struct gate_value **values)
+{
+    *values = store->values;
+    return store->plugin;
 }
 
 /* ---------------------------------------------------------------- jobs */

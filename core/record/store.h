@@ -32,6 +32,9 @@ void gate_store_close(struct gate_store *store);
 
 /* Any thread. Where the storage lies, for messages; valid until close. */
 const char *gate_store_directory(const struct gate_store *store);
+/* Any thread. The plugin and its values, to open a copy of the storage with; valid until close. */
+const struct gate_plugin *gate_store_plugin(const struct gate_store *store,
+                                            const struct gate_value **values);
 
 /* Any thread. Runs job on the store thread, in the order of posting. */
 void gate_store_post(struct gate_store *store, gate_store_job job, void *arg);

@@ -23,19 +23,6 @@ struct gate_attempt {
 
 /* ---- judging */
 
-static enum gate_verdict_kind verdict_of_status(int status)
-{
-    if (status == 401 || status == 403)
-        return GATE_VERDICT_AUTH;
-    if (status == 429)
-        return GATE_VERDICT_RATE_LIMITED;
-    if (status >= 300 && status < 400)
-        return GATE_VERDICT_GARBAGE;
-    if (status >= 400 && status < 500 && status != 408 && status != 409)
-        return GATE_VERDICT_CLIENT_ERROR;
-    return status >= 200 && status < 300 ? GATE_VERDICT_OK : GATE_VERDICT_OVERLOADED;
-}
-
 static const char *code_of_verdict(enum gate_verdict_kind kind)
 {
     switch (kind) {
@@ -65,20 +52,6 @@ static const char *code_of_verdict(enum gate_verdict_kind kind)
     return "upstream_bad_response";
 }
 
-static void classify(const struct gate_attempt *a, const struct gate_answer *answer,
-                     struct gate_verdict *out)
-{
-    memset(out, 0, sizeof *out);
-    out->kind = verdict_of_status(answer->status);
-    if (a->input.instance->ops->classify != NULL && answer->status >= 200) {
-        enum gate_verdict_kind by_status = out->kind;
-        a->input.instance->ops->classify(a->input.instance->state, answer, out);
-        /* A provider may know better what a failure means, but a redirect is never an answer. */
-        if (by_status == GATE_VERDICT_GARBAGE)
-            out->kind = GATE_VERDICT_GARBAGE;
-    }
-}
-
 bool gate_attempt_judge(struct gate_attempt *a, struct gate_str body, bool in_stream,
                         struct gate_failure *out)
 {
@@ -90,7 +63,7 @@ bool gate_attempt_judge(struct gate_attempt *a, struct gate_str body, bool in_st
         .account = a->input.attachment->state,
     };
     struct gate_verdict verdict;
-    classify(a, &answer, &verdict);
+    gate_failure_classify(a->input.instance, &answer, &verdict);
     if (verdict.kind == GATE_VERDICT_OK && !in_stream)
         return false;
     if (verdict.kind ==
@@ -152,7 +125,7 @@ static void fail_refused(struct gate_attempt *a)
         .body = body,
         .account = a->input.attachment->state,
     };
-    classify(a, &answer, &f.verdict);
+    gate_failure_classify(a->input.instance, &answer, &f.verdict);
     if (f.verdict.kind == GATE_VERDICT_OK)
         f.verdict.kind = GATE_VERDICT_GARBAGE;
     f.upstream_status = a->status;

@@ -1,5 +1,6 @@
 #include "request/failure.h"
 #include "base/json.h"
+#include "pool/instances.h"
 
 void gate_failure_init(struct gate_failure *f)
 {
@@ -10,6 +11,33 @@ void gate_failure_init(struct gate_failure *f)
 void gate_failure_finish(struct gate_failure *f)
 {
     gate_buf_finish(&f->body);
+}
+
+static enum gate_verdict_kind verdict_of_status(int status)
+{
+    if (status == 401 || status == 403)
+        return GATE_VERDICT_AUTH;
+    if (status == 429)
+        return GATE_VERDICT_RATE_LIMITED;
+    if (status >= 300 && status < 400)
+        return GATE_VERDICT_GARBAGE;
+    if (status >= 400 && status < 500 && status != 408 && status != 409)
+        return GATE_VERDICT_CLIENT_ERROR;
+    return status >= 200 && status < 300 ? GATE_VERDICT_OK : GATE_VERDICT_OVERLOADED;
+}
+
+void gate_failure_classify(const struct gate_instance *instance, const struct gate_answer *answer,
+                           struct gate_verdict *out)
+{
+    memset(out, 0, sizeof *out);
+    out->kind = verdict_of_status(answer->status);
+    if (instance->ops->classify != NULL && answer->status >= 200) {
+        enum gate_verdict_kind by_status = out->kind;
+        instance->ops->classify(instance->state, answer, out);
+        /* A provider may know better what a failure means, but a redirect is never an answer. */
+        if (by_status == GATE_VERDICT_GARBAGE)
+            out->kind = GATE_VERDICT_GARBAGE;
+    }
 }
 
 int gate_failure_status(const struct gate_failure *f)

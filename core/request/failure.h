@@ -7,6 +7,8 @@
 
 #include "base/buf.h"
 
+struct gate_instance;
+
 enum { GATE_FAILURE_BODY = 16 * 1024 };
 
 /* One failed attempt. Owner: the exchange; body is a copy. */
@@ -20,6 +22,11 @@ struct gate_failure {
 
 void gate_failure_init(struct gate_failure *f);
 void gate_failure_finish(struct gate_failure *f);
+
+/* What an answer means: by its status, and by the provider where it judges its answers. The thread
+ * that may call the provider's classify. */
+void gate_failure_classify(const struct gate_instance *instance, const struct gate_answer *answer,
+                           struct gate_verdict *out);
 
 /* HTTP status for the client: the upstream's own where it says something to the client, else 502,
  * 503 or 504. */

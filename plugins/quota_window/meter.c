@@ -10,35 +10,27 @@ uint64_t window_second_of(uint64_t now_ms)
     return now_ms / 1000 < WINDOW_SECOND_MAX ? now_ms / 1000 : WINDOW_SECOND_MAX;
 }
 
-/* now_s lies far behind the clock. */
-static uint64_t follow_back(struct window_kind *k, uint64_t clock, uint64_t now_s)
+/* now_s lies far behind the clock: this thread slept since it was read, or the clock was set back.
+ * Reading it again tells which. */
+static uint64_t follow_back(struct window_kind *k, uint64_t clock, uint64_t now_s,
+                            uint64_t (*now_ms)(void))
 {
-    uint64_t first = atomic_load(&k->lag);
+    uint64_t again = window_second_of(now_ms());
+    uint64_t set = again > now_s ? again : now_s;
 
-    if (first == 0 || now_s < first) {
-        atomic_store(&k->lag, now_s);
+    if (set + WINDOW_LAG_S >= clock || !atomic_compare_exchange_strong(&k->clock, &clock, set))
         return clock;
-    }
-    if (now_s - first < WINDOW_SPAN_S)
-        return clock;
-    if (!atomic_compare_exchange_strong(&k->clock, &clock, now_s))
-        return clock;
-    atomic_store(&k->lag, 0);
-    return now_s;
+    return set;
 }
 
-uint64_t window_clock(struct window_kind *k, uint64_t now_s)
+uint64_t window_clock(struct window_kind *k, uint64_t now_s, uint64_t (*now_ms)(void))
 {
     uint64_t clock = atomic_load(&k->clock);
 
     while (now_s > clock)
         if (atomic_compare_exchange_weak(&k->clock, &clock, now_s))
             clock = now_s;
-    if (clock - now_s > WINDOW_LAG_S)
-        return follow_back(k, clock, now_s);
-    if (atomic_load(&k->lag) != 0)
-        atomic_store(&k->lag, 0);
-    return clock;
+    return clock - now_s <= WINDOW_LAG_S ? clock : follow_back(k, clock, now_s, now_ms);
 }
 
 uint64_t window_clock_peek(const struct window_kind *k, uint64_t now_s)

@@ -40,8 +40,7 @@ struct window_meter {
 
 struct window_kind {
     _Alignas(WINDOW_LINE) _Atomic uint64_t clock; /* the newest second that any thread has seen */
-    _Atomic uint64_t lag;           /* the clock was set back: the first second seen since; or 0 */
-    _Atomic uint64_t swept;         /* the second of the last sweep */
+    _Atomic uint64_t swept;                       /* the second of the last sweep */
     _Atomic uint64_t busy;          /* threads that hold what they may yet give back */
     _Atomic uint64_t in_flight;     /* reserved, not settled */
     _Atomic uint64_t blocked_until; /* Unix ms; the upstream said so */
@@ -113,10 +112,9 @@ uint64_t window_day_end(uint64_t now_ms, int64_t offset_s);
 /* The second of now_ms, held to the 34 bits that stamps have. */
 uint64_t window_second_of(uint64_t now_ms);
 /* Worker. The second that now_s counts as: the newest that any thread has seen. So a clock that
- * goes back a little stands still until it has caught up. One that went back by more than
- * WINDOW_LAG_S is followed after 61 s in which nobody saw the old time: it was set, and is not the
- * memory of a thread that was suspended. */
-uint64_t window_clock(struct window_kind *k, uint64_t now_s);
+ * goes back a little stands still until it has caught up. One that was set back by more than
+ * WINDOW_LAG_S, as now_ms, the gateway's clock, then confirms, is followed. */
+uint64_t window_clock(struct window_kind *k, uint64_t now_s, uint64_t (*now_ms)(void));
 /* The same for who only reads. */
 uint64_t window_clock_peek(const struct window_kind *k, uint64_t now_s);
 

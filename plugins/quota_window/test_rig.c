@@ -2,11 +2,25 @@
 
 #include <stdlib.h>
 
+static _Atomic uint64_t host_now_ms;
+
+void rig_set_host(uint64_t now_ms)
+{
+    atomic_store(&host_now_ms, now_ms);
+}
+
+uint64_t rig_host_now(void)
+{
+    return atomic_load(&host_now_ms);
+}
+
 void rig_open(struct rig *r, const char *zone)
 {
     struct gate_value values[] = {{.present = true, .string = gate_str_of(zone)}};
+    static const struct gate_host host = {.size = sizeof host, .now_ms = rig_host_now};
     struct gate_error err = {.message = ""};
 
+    ck_assert_int_eq(gate_plugin.init(&host, &err), GATE_OK);
     *r = (struct rig){.ops = gate_plugin.ops, .now_ms = NOON_MS};
     ck_assert_msg(r->ops->instance_create(values, &r->instance, &err) == GATE_OK, "%s",
                   err.message);
@@ -28,9 +42,11 @@ void rig_clear(struct rig *r)
 
 bool rig_reserve(struct rig *r, uint64_t tokens, struct gate_reservation *out)
 {
-    enum gate_status status =
-        r->ops->reserve(r->instance, r->state, GATE_USAGE_CHAT, &r->limits[GATE_USAGE_CHAT],
-                        r->now_ms, tokens, out, &r->limit, &r->free_at_ms);
+    enum gate_status status;
+
+    rig_set_host(r->now_ms);
+    status = r->ops->reserve(r->instance, r->state, GATE_USAGE_CHAT, &r->limits[GATE_USAGE_CHAT],
+                             r->now_ms, tokens, out, &r->limit, &r->free_at_ms);
 
     ck_assert(status == GATE_OK || status == GATE_ELIMIT);
     if (status == GATE_ELIMIT) {
@@ -43,6 +59,7 @@ bool rig_reserve(struct rig *r, uint64_t tokens, struct gate_reservation *out)
 void rig_settle(struct rig *r, const struct gate_reservation *res, enum gate_outcome outcome,
                 uint64_t tokens)
 {
+    rig_set_host(r->now_ms);
     r->ops->settle(r->instance, r->state, GATE_USAGE_CHAT, res, outcome, tokens, r->now_ms);
 }
 

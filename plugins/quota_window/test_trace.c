@@ -13,6 +13,7 @@ enum {
     MAX_ACCOUNTS = 50,
     MAX_OPEN = 40, /* reservations of an account that are not settled */
     MAX_TOKENS = 3000,
+    STEP_BACK_MS = 60000,
 };
 
 struct open {
@@ -32,7 +33,7 @@ struct account {
 struct trace {
     struct rig rig;
     uint64_t seed;
-    uint64_t now_ms;
+    uint64_t now_ms, newest_ms;
     struct account accounts[MAX_ACCOUNTS];
     size_t account_count;
     uint64_t asked, admitted, refused[GATE_LIMIT_UPSTREAM + 1];
@@ -102,6 +103,11 @@ static void pass_time(struct trace *t)
         t->now_ms += draw_below(&t->seed, 3000);
     else
         t->now_ms += draw_below(&t->seed, 1200 / t->account_count + 2);
+    /* By no more than what counts as standing still. */
+    if (t->now_ms > t->newest_ms)
+        t->newest_ms = t->now_ms;
+    else if (t->newest_ms - t->now_ms > STEP_BACK_MS)
+        t->now_ms = t->newest_ms - STEP_BACK_MS;
 }
 
 static void check_numbers(struct trace *t, struct account *a)

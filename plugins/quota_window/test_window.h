@@ -41,6 +41,10 @@ struct rig {
     uint64_t free_at_ms;
 };
 
+/* What the gateway's clock says when the plugin reads it. rig_reserve and rig_settle set it too. */
+void rig_set_host(uint64_t now_ms);
+uint64_t rig_host_now(void);
+
 /* A zeroed account in the zone; the time is NOON_MS. */
 void rig_open(struct rig *r, const char *zone);
 void rig_close(struct rig *r);
@@ -82,6 +86,7 @@ static inline bool draw_chance(uint64_t *seed, uint64_t of_1000)
 TCase *case_facts(void);
 TCase *case_stored(void);
 TCase *case_trace(void);
+TCase *case_meter(void);
 TCase *case_threads(void);
 TCase *case_speed(void);
 

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+static const struct gate_host *host; /* set once by init, before anything else is called */
+
 enum { OPTION_ZONE };
 
 static const struct gate_option options[] = {
@@ -46,6 +48,13 @@ static const enum gate_limit_name day_names[] = {GATE_LIMIT_RPD, GATE_LIMIT_TPD}
 
 /* ---------------------------------------------------------------- instance */
 
+static enum gate_status window_init(const struct gate_host *services, struct gate_error *err)
+{
+    (void)err;
+    host = services;
+    return GATE_OK;
+}
+
 static enum gate_status instance_create(const struct gate_value *values, void **out,
                                         struct gate_error *err)
 {
@@ -74,25 +83,31 @@ static void instance_destroy(void *instance)
 /* Where a reservation was charged, and with how much. The day is that of the second. */
 struct charge {
     uint64_t second;
-    uint64_t token_second; /* the same, or unknown: then it is never given back */
+    uint64_t token_second; /* the same, but for a thread that was left behind between the two */
     uint64_t minute_tokens, day_tokens;
 };
 
-#define NO_SECOND ((uint64_t)1 << 62) /* no slot has it */
+enum { SECOND_BITS = 34 };
+
+#define LATER_MAX (((uint64_t)1 << (64 - SECOND_BITS)) - 1) /* 34 years: the clock was set */
+#define NO_SECOND ((uint64_t)1 << 62)                       /* no slot has it */
 
 static void charge_pack(const struct charge *c, struct gate_reservation *out)
 {
-    out->opaque[0] = c->second << 1 | (c->token_second != c->second);
+    uint64_t later = c->token_second - c->second; /* huge if it is not later */
+
+    out->opaque[0] = c->second | (later < LATER_MAX ? later : LATER_MAX) << SECOND_BITS;
     out->opaque[1] = c->minute_tokens | c->day_tokens << 32;
 }
 
 static struct charge charge_unpack(const struct gate_reservation *res)
 {
-    uint64_t second = res->opaque[0] >> 1;
+    uint64_t second = res->opaque[0] & WINDOW_SECOND_MAX;
+    uint64_t later = res->opaque[0] >> SECOND_BITS;
 
     return (struct charge){
         .second = second,
-        .token_second = (res->opaque[0] & 1) != 0 ? NO_SECOND : second,
+        .token_second = later == LATER_MAX ? NO_SECOND : second + later,
         .minute_tokens = res->opaque[1] & WINDOW_TOKENS_MAX,
         .day_tokens = res->opaque[1] >> 32,
     };
@@ -216,9 +231,7 @@ static void consider(struct refusal *r, enum gate_limit_name limit, uint64_t fre
 /* Of all limits that are full, the one that frees last. */
 static struct refusal refusal_of(const struct attempt *a, enum gate_limit_name seen)
 {
-    /* A free moment is told in the caller's time, unless his clock is just a little behind. */
-    bool behind = a->clock * 1000 > a->now_ms && a->clock - a->now_ms / 1000 <= WINDOW_LAG_S;
-    uint64_t base_ms = behind ? a->clock * 1000 : a->now_ms;
+    uint64_t base_ms = a->clock * 1000 > a->now_ms ? a->clock * 1000 : a->now_ms;
     uint64_t today = window_day_of(a->clock, a->offset_s);
     struct refusal r = {seen, a->now_ms + 1};
 
@@ -226,15 +239,13 @@ static struct refusal refusal_of(const struct attempt *a, enum gate_limit_name s
     for (size_t i = 0; i < WINDOW_METERS; i++) {
         const struct window_meter *m = &a->k->meters[i];
         const struct want *w = &a->wants[i];
-        uint64_t last_ms = base_ms + WINDOW_SPAN_S * 1000;
 
         if (!window_fits(window_day_used(m, today), w->day, w->day_limit))
             consider(&r, day_names[i], window_day_end(base_ms, a->offset_s));
         if (!window_fits(window_minute_used(a->k, m, a->clock), w->minute, w->minute_limit)) {
             uint64_t keep = w->minute_limit - (w->minute > 0 ? w->minute : 1);
-            uint64_t ms = window_minute_frees(a->k, m, keep, a->clock) * 1000;
 
-            consider(&r, minute_names[i], ms < last_ms ? ms : last_ms);
+            consider(&r, minute_names[i], window_minute_frees(a->k, m, keep, a->clock) * 1000);
         }
     }
     if (!window_fits(atomic_load(&a->k->in_flight), 1, a->concurrency))
@@ -291,7 +302,7 @@ static enum gate_status reserve(void *instance, void *state, enum gate_usage_kin
         .k = k,
         .offset_s = ((struct instance *)instance)->offset_s,
         .now_ms = now_ms,
-        .clock = window_clock(k, window_second_of(now_ms)),
+        .clock = window_clock(k, window_second_of(now_ms), host->now_ms),
         .concurrency = limits->concurrency,
         .wants = {{1, limits->requests_per_minute, 1, limits->requests_per_day},
                   {at_most(counted, limits->tokens_per_minute), limits->tokens_per_minute,
@@ -349,7 +360,7 @@ static void settle(void *instance, void *state, enum gate_usage_kind kind,
     struct window_kind *k = &((struct window_state *)state)->kinds[kind];
     struct window_meter *requests = &k->meters[WINDOW_REQUESTS];
     int64_t offset_s = ((struct instance *)instance)->offset_s;
-    uint64_t clock = window_clock(k, window_second_of(now_ms));
+    uint64_t clock = window_clock(k, window_second_of(now_ms), host->now_ms);
     struct charge c = charge_unpack(res);
 
     switch (outcome) {
@@ -433,4 +444,5 @@ GATE_EXPORT const struct gate_plugin gate_plugin = {
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .ops = &ops,
+    .init = window_init,
 };

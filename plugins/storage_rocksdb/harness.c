@@ -20,7 +20,7 @@ struct gate_buf harness_log;
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-    return "called_from_lib:librocksdb.so\n";
+    return "race:librocksdb.so\n";
 }
 
 static void host_log(enum gate_log_level level, const char *plugin, const char *message)
@@ -245,6 +245,46 @@ void harness_noise(char *out, size_t n, uint64_t seed)
 {
     for (size_t i = 0; i < n; i++)
         out[i] = (char)(harness_random(&seed) >> 32);
+}
+
+void harness_put_records(void *store)
+{
+    char key[32], value[HARNESS_VALUE_BYTES];
+    struct gate_error e = {0};
+
+    for (int i = 0; i < HARNESS_RECORDS; i++) {
+        snprintf(key, sizeof key, "key-%05d", i);
+        harness_noise(value, sizeof value, (uint64_t)i);
+        ck_assert_msg(harness_ops()->put_if(store, gate_str_of(key),
+                                            (struct gate_str){value, sizeof value}, 0, 0, 0, 0,
+                                            NULL, &e) == GATE_OK,
+                      "%s", e.message);
+    }
+}
+
+int harness_count_records(void *store, int *failed, struct gate_error *e)
+{
+    char key[32], value[HARNESS_VALUE_BYTES];
+    int found = 0;
+
+    *failed = 0;
+    for (int i = 0; i < HARNESS_RECORDS; i++) {
+        struct gate_record r;
+        enum gate_status status;
+
+        snprintf(key, sizeof key, "key-%05d", i);
+        status = harness_ops()->get(store, gate_str_of(key), &r, e);
+        if (status == GATE_OK) {
+            harness_noise(value, sizeof value, (uint64_t)i);
+            ck_assert(gate_str_eq(r.value, (struct gate_str){value, sizeof value}));
+            found++;
+        } else if (status != GATE_ENOTFOUND) {
+            ck_assert_int_eq(status, GATE_EIO);
+            (*failed)++;
+        }
+        harness_ops()->record_release(store, &r);
+    }
+    return found;
 }
 
 /* ---------------------------------------------------------------- children */

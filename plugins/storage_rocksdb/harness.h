@@ -12,7 +12,12 @@
 #include <check.h>
 #include <sys/types.h>
 
-enum { HARNESS_MAX_BYTES = 64 << 20, HARNESS_START_MS = 1700000000 };
+enum {
+    HARNESS_MAX_BYTES = 64 << 20,
+    HARNESS_START_MS = 1700000000,
+    HARNESS_RECORDS = 2000, /* of harness_put_records */
+    HARNESS_VALUE_BYTES = 500,
+};
 
 extern const struct gate_plugin gate_plugin;
 
@@ -54,6 +59,11 @@ void harness_expect(void *store, const char *key, const char *value); /* NULL: a
 uint64_t harness_version(void *store, const char *key);
 void harness_add(void *store, const char *key, int64_t delta, uint64_t ttl_ms);
 
+/* Writes HARNESS_RECORDS records "key-00000" and so on. */
+void harness_put_records(void *store);
+/* How many of them are there, whole; those that cannot be read are counted in *failed. */
+int harness_count_records(void *store, int *failed, struct gate_error *err);
+
 /* Bytes that do not compress, the same for the same seed. */
 void harness_noise(char *out, size_t n, uint64_t seed);
 /* The next number of a sequence of random ones. */
@@ -65,6 +75,8 @@ pid_t harness_child(const char *name, const char *path, const char *argument, in
 
 /* The suites and the children of the files. */
 void harness_add_open(Suite *s);
+void harness_add_damage(Suite *s);
+void harness_add_lease(Suite *s);
 void harness_add_failure(Suite *s);
 void harness_add_crash(Suite *s);
 void harness_add_model(Suite *s);

@@ -177,8 +177,6 @@ static enum gate_status make_options(struct rocks_store *s, const struct gate_va
         size_t place;
         const char *name;
     } sizes[] = {{ROCKS_OPTION_WRITE_BUFFER, "write_buffer_mb"}, {ROCKS_OPTION_CACHE, "cache_mb"}};
-    const bool salvage =
-        gate_str_eq(values[ROCKS_OPTION_RECOVERY].string, GATE_STR("point_in_time"));
     rocksdb_options_t *base;
     char *text = NULL;
     enum gate_status status = GATE_OK;
@@ -203,9 +201,10 @@ static enum gate_status make_options(struct rocks_store *s, const struct gate_va
     set_tables(s->options, (size_t)values[ROCKS_OPTION_CACHE].number * MIB);
     rocksdb_options_set_merge_operator(s->options, rocks_merge_operator());
     rocksdb_options_set_paranoid_checks(s->options, 1);
-    rocksdb_options_set_wal_recovery_mode(
-        s->options, salvage ? rocksdb_point_in_time_recovery
-                            : rocksdb_tolerate_corrupted_tail_records_recovery);
+    s->recovery = rocksdb_tolerate_corrupted_tail_records_recovery;
+    if (gate_str_eq(values[ROCKS_OPTION_RECOVERY].string, GATE_STR("point_in_time")))
+        s->recovery = rocksdb_point_in_time_recovery;
+    rocksdb_options_set_wal_recovery_mode(s->options, s->recovery);
     s->write = rocksdb_writeoptions_create();
     s->write_sync = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(s->write_sync, 1);
@@ -263,7 +262,7 @@ static bool log_is_damaged(struct rocks_store *s)
 static enum gate_status explain(struct rocks_store *s, char *text, struct gate_error *err)
 {
     const struct gate_str t = gate_str_of(text);
-    enum gate_status status = GATE_EIO;
+    enum gate_status status;
 
     if (strstr(text, "While lock file") != NULL || strstr(text, "lock hold by") != NULL)
         status = gate_fail(err, GATE_ECONFLICT,
@@ -271,32 +270,49 @@ static enum gate_status explain(struct rocks_store *s, char *text, struct gate_e
                            "directory (%s)",
                            s->directory, text);
     else if (!gate_str_starts(t, GATE_STR("Corruption")))
-        gate_fail(err, GATE_EIO, "storage %s: the database cannot be opened: %s", s->directory,
-                  text);
+        status = gate_fail(err, GATE_EIO, "storage %s: the database cannot be opened: %s",
+                           s->directory, text);
     else if (log_is_damaged(s))
-        gate_fail(err, GATE_EIO,
-                  "storage %s: the log of the newest writes is damaged (%.160s); restore a backup, "
-                  "or start with the option recovery = \"point_in_time\" to keep what was written "
-                  "before the damage (nothing was changed)",
-                  s->directory, text);
+        status = gate_fail(
+            err, GATE_EIO,
+            "storage %s: the log of the newest writes is damaged (%.160s); restore a backup, "
+            "or start with the option recovery = \"point_in_time\" to keep what was written "
+            "before the damage (nothing was changed)",
+            s->directory, text);
     else
-        gate_fail(err, GATE_EIO,
-                  "storage %s: the database is damaged (%.200s); restore a backup (nothing was "
-                  "changed)",
-                  s->directory, text);
+        status =
+            gate_fail(err, GATE_EIO,
+                      "storage %s: the database is damaged (%.200s); restore a backup (nothing was "
+                      "changed)",
+                      s->directory, text);
     rocksdb_free(text);
     return status;
 }
 
-/* Opening for writing changes files even when it fails, so the database is looked at first. */
+static const char cut_log[] =
+    "the log of the newest writes ends in the middle of a record: what follows its last whole "
+    "record "
+    "is left out (a process that was killed while it wrote leaves this, and so can a damaged disk)";
+
+/* Opening for writing changes files even when it fails, so the database is looked at first. The
+ * log must be whole to its last byte, or else a warning says that it was not: near the end RocksDB
+ * cannot tell a cut record from one whose length is damaged. */
 static enum gate_status inspect(struct rocks_store *s, struct gate_error *err)
 {
-    char *text = rocks_db_open(s, ROCKS_READ_ONLY);
+    char *text;
     size_t schema;
     enum gate_status status;
 
-    if (text != NULL)
-        return explain(s, text, err);
+    rocksdb_options_set_wal_recovery_mode(s->options, rocksdb_absolute_consistency_recovery);
+    text = rocks_db_open(s, ROCKS_READ_ONLY);
+    rocksdb_options_set_wal_recovery_mode(s->options, s->recovery);
+    if (text != NULL) {
+        rocksdb_free(text);
+        text = rocks_db_open(s, ROCKS_READ_ONLY);
+        if (text != NULL)
+            return explain(s, text, err);
+        s->host->log(GATE_LOG_WARN, "rocksdb", cut_log);
+    }
     status = rocks_schema_check(s, rocks_migration_count, &schema, err);
     rocks_db_close(s);
     return status;

@@ -56,6 +56,7 @@ struct rocks_store {
     int lock; /* the directory, held by flock */
 
     rocksdb_options_t *options;
+    int recovery; /* what RocksDB does with a damaged log */
     rocksdb_writeoptions_t *write, *write_sync;
     rocksdb_readoptions_t *read;
     rocksdb_t *db; /* NULL: nothing can be opened at the moment (failed is true) */

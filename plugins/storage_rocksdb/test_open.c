@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RECORDS = 2000, VALUE_BYTES = 500, CHILD_TIMEOUT_S = 60 };
+enum { CHILD_TIMEOUT_S = 60 };
 
 static struct harness_dir dir;
 static struct gate_error err;
@@ -38,77 +38,6 @@ static void write_file(const char *path, const char *text)
     ck_assert_ptr_nonnull(f);
     fputs(text, f);
     fclose(f);
-}
-
-/* Turns around the bits of a few bytes; at is a part of 1000 of the file's length. */
-static void damage(const char *path, unsigned at, size_t bytes)
-{
-    const int fd = open(path, O_RDWR);
-    struct stat st;
-    unsigned char c;
-
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(fstat(fd, &st), 0);
-    for (size_t i = 0; i < bytes; i++) {
-        const off_t place = st.st_size * at / 1000 + (off_t)i;
-
-        ck_assert_int_eq(pread(fd, &c, 1, place), 1);
-        c ^= 0xff;
-        ck_assert_int_eq(pwrite(fd, &c, 1, place), 1);
-    }
-    close(fd);
-}
-
-static void put_records(void *store)
-{
-    char key[32], value[VALUE_BYTES];
-    struct gate_error e = {0};
-
-    for (int i = 0; i < RECORDS; i++) {
-        snprintf(key, sizeof key, "key-%05d", i);
-        harness_noise(value, sizeof value, (uint64_t)i);
-        ck_assert_msg(harness_ops()->put_if(store, gate_str_of(key),
-                                            (struct gate_str){value, sizeof value}, 0, 0, 0, 0,
-                                            NULL, &e) == GATE_OK,
-                      "%s", e.message);
-    }
-}
-
-/* How many of put_records are there; those that cannot be read are counted in *failed. */
-static int count_records(void *store, int *failed, struct gate_error *e)
-{
-    char key[32], value[VALUE_BYTES];
-    int found = 0;
-
-    *failed = 0;
-    for (int i = 0; i < RECORDS; i++) {
-        struct gate_record r;
-        enum gate_status status;
-
-        snprintf(key, sizeof key, "key-%05d", i);
-        status = harness_ops()->get(store, gate_str_of(key), &r, e);
-        if (status == GATE_OK) {
-            harness_noise(value, sizeof value, (uint64_t)i);
-            ck_assert(gate_str_eq(r.value, (struct gate_str){value, sizeof value}));
-            found++;
-        } else if (status != GATE_ENOTFOUND) {
-            ck_assert_int_eq(status, GATE_EIO);
-            (*failed)++;
-        }
-        harness_ops()->record_release(store, &r);
-    }
-    return found;
-}
-
-/* A database with records in its log, or (opened once more) in tables. */
-static void make_database(bool tables)
-{
-    void *store = harness_open(dir.db);
-
-    put_records(store);
-    close_store(store);
-    if (tables)
-        close_store(harness_open(dir.db));
 }
 
 /* ---------------------------------------------------------------- the directory */
@@ -225,94 +154,6 @@ START_TEST(test_locked)
     store = harness_open(dir.db);
     harness_expect(store, "a", "1");
     close_store(store);
-}
-END_TEST
-
-/* ---------------------------------------------------------------- damage */
-
-START_TEST(test_damaged_log)
-{
-    const char *const salvage[] = {"recovery", "point_in_time", NULL};
-    char log[PATH_MAX];
-    void *store;
-    int failed, found;
-
-    make_database(false);
-    harness_file_find(dir.db, ".log", log);
-    damage(log, 500, 4);
-    harness_refuses(dir.db, GATE_EIO, "point_in_time");
-    harness_refuses(dir.db, GATE_EIO, "Corruption");
-    ck_assert_int_eq(harness_try_open(dir.db, salvage, &store, &err), GATE_OK);
-    found = count_records(store, &failed, &err);
-    ck_assert_int_eq(failed, 0);
-    ck_assert_int_gt(found, RECORDS / 3);
-    ck_assert_int_lt(found, RECORDS * 2 / 3);
-    harness_expect(store, "key-01999", NULL);
-    close_store(store);
-    close_store(harness_open(dir.db)); /* and it is whole again */
-}
-END_TEST
-
-START_TEST(test_cut_log)
-{
-    char log[PATH_MAX];
-    struct stat st;
-    void *store;
-    int failed;
-
-    make_database(false);
-    harness_file_find(dir.db, ".log", log);
-    ck_assert_int_eq(stat(log, &st), 0);
-    ck_assert_int_eq(truncate(log, st.st_size - 3), 0);
-    store = harness_open(dir.db);
-    ck_assert_int_eq(count_records(store, &failed, &err), RECORDS - 1);
-    ck_assert_int_eq(failed, 0);
-    close_store(store);
-}
-END_TEST
-
-START_TEST(test_damaged_table)
-{
-    char table[PATH_MAX];
-    void *store;
-    int failed, found;
-
-    make_database(true);
-    harness_file_find(dir.db, ".sst", table);
-    damage(table, 500, 16);
-    store = harness_open(dir.db);
-    found = count_records(store, &failed, &err);
-    ck_assert_int_gt(failed, 0);
-    ck_assert_int_eq(found + failed, RECORDS);
-    ck_assert_msg(strstr(err.message, "Corruption") != NULL, "%s", err.message);
-    ck_assert_msg(strstr(err.message, dir.db) != NULL, "%s", err.message);
-    harness_put(store, "a", "1"); /* the rest goes on */
-    harness_expect(store, "a", "1");
-    close_store(store);
-}
-END_TEST
-
-START_TEST(test_damaged_files)
-{
-    char path[PATH_MAX], other[PATH_MAX + 4];
-
-    make_database(true);
-    harness_file_find(dir.db, ".sst", path);
-    snprintf(other, sizeof other, "%s/sst", dir.path);
-    ck_assert_int_eq(rename(path, other), 0);
-    harness_refuses(dir.db, GATE_EIO, "damaged");
-    ck_assert_int_eq(rename(other, path), 0);
-
-    harness_file_find(dir.db, "MANIFEST", path);
-    damage(path, 300, 4);
-    harness_refuses(dir.db, GATE_EIO, "damaged");
-    damage(path, 300, 4); /* turns it back */
-
-    harness_file_find(dir.db, "CURRENT", path);
-    damage(path, 300, 4);
-    harness_refuses(dir.db, GATE_EIO, dir.db);
-    ck_assert_int_eq(unlink(path), 0);
-    harness_refuses(dir.db, GATE_EIO, "CURRENT is missing");
 }
 END_TEST
 
@@ -443,7 +284,7 @@ START_TEST(test_checkpoint)
     struct stat st;
     int failed;
 
-    put_records(store);
+    harness_put_records(store);
     harness_add(store, "n", 41, 0);
     ck_assert_int_eq(ops->lease_acquire(store, GATE_STR("l"), GATE_STR("o"), 1000, &fence, &err),
                      GATE_OK);
@@ -460,7 +301,7 @@ START_TEST(test_checkpoint)
     ck_assert_int_eq(pthread_create(&thread, NULL, open_copy, copy), 0);
     harness_put(store, "later", "y");
     ck_assert_int_eq(pthread_join(thread, &second), 0);
-    ck_assert_int_eq(count_records(second, &failed, &err), RECORDS);
+    ck_assert_int_eq(harness_count_records(second, &failed, &err), HARNESS_RECORDS);
     harness_expect(second, "n", "41");
     harness_expect(second, "later", NULL);
     ck_assert_int_eq(ops->lease_acquire(second, GATE_STR("l"), GATE_STR("p"), 1000, &fence, &err),
@@ -490,10 +331,6 @@ void harness_add_open(Suite *s)
     tcase_add_test(t, test_no_database);
     tcase_add_test(t, test_options);
     tcase_add_test(t, test_locked);
-    tcase_add_test(t, test_damaged_log);
-    tcase_add_test(t, test_cut_log);
-    tcase_add_test(t, test_damaged_table);
-    tcase_add_test(t, test_damaged_files);
     tcase_add_test(t, test_foreign);
     tcase_add_test(t, test_newer);
     tcase_add_test(t, test_unknown_format);

@@ -52,6 +52,7 @@ struct memory_storage {
     enum memory_storage_mode mode;
     enum gate_status status;    /* of what fails */
     uint64_t writes_until_fail; /* 0: not counting */
+    uint64_t writes_until_one;  /* the same, for one failure */
     bool damaged;
     uint64_t commits, writes, syncs;
 };
@@ -187,7 +188,8 @@ static inline enum gate_status memory_storage_admit(struct memory_storage *m, bo
 {
     if (!commit && m->writes_until_fail > 0 && --m->writes_until_fail == 0)
         m->mode = MEMORY_STORAGE_FAIL_WRITES;
-    if (m->mode == MEMORY_STORAGE_FAIL_WRITES ||
+    bool fail_one = !commit && m->writes_until_one > 0 && --m->writes_until_one == 0;
+    if (fail_one || m->mode == MEMORY_STORAGE_FAIL_WRITES ||
         (m->mode == MEMORY_STORAGE_FAIL_COMMITS && (commit || !m->in_batch)))
         return gate_fail(err, m->status, "memory storage: no space left on device");
     if (!commit)

@@ -65,7 +65,7 @@ static inline void memory_storage_set_mode(struct memory_storage *m, enum memory
 {
     pthread_mutex_lock(&m->lock);
     m->mode = mode;
-    m->writes_until_fail = 0;
+    m->writes_until_fail = m->writes_until_one = 0;
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -74,6 +74,14 @@ static inline void memory_storage_fail_after(struct memory_storage *m, uint64_t 
 {
     pthread_mutex_lock(&m->lock);
     m->writes_until_fail = writes + 1;
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* Lets `writes` more writes through and fails one; behind it all is well again. */
+static inline void memory_storage_fail_one(struct memory_storage *m, uint64_t writes)
+{
+    pthread_mutex_lock(&m->lock);
+    m->writes_until_one = writes + 1;
     pthread_mutex_unlock(&m->lock);
 }
 

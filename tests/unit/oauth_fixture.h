@@ -133,7 +133,7 @@ struct provider {
     /* What an answer that was held back is taken for: GATE_OK: access token 900, refresh token as
      * before. */
     enum gate_status held;
-    size_t parsed; /* answers to refreshes; guarded by the server's lock */
+    size_t parsed; /* answers to refreshes and polls; guarded by the server's lock */
 };
 
 struct parts {
@@ -185,6 +185,14 @@ static uint64_t provider_expires(void *instance, const struct gate_credential *c
     return parts_of(credential->secret, &p) ? p.ends : 0;
 }
 
+static void count_parsed(struct provider *p)
+{
+    pthread_mutex_lock(&service.http->lock);
+    p->parsed++;
+    pthread_cond_broadcast(&service.http->changed);
+    pthread_mutex_unlock(&service.http->lock);
+}
+
 static void provider_post(struct provider *p, struct gate_str path, struct gate_str body,
                           const struct gate_request_builder *out)
 {
@@ -215,10 +223,7 @@ static enum gate_status refresh_parse(void *instance, const struct gate_credenti
     struct parts p;
     unsigned access, refresh, life;
     char text[MAX_TEXT];
-    pthread_mutex_lock(&service.http->lock);
-    provider->parsed++;
-    pthread_cond_broadcast(&service.http->changed);
-    pthread_mutex_unlock(&service.http->lock);
+    count_parsed(provider);
     snprintf(text, sizeof text, "%.*s", (int)answer->body.len, answer->body.ptr);
     ck_assert(parts_of(old->secret, &p));
     if (answer->status == 0)
@@ -286,7 +291,7 @@ static enum gate_status poll_parse(void *instance, const struct gate_answer *ans
         {"expired", GATE_ETIMEOUT},  {"page", GATE_EPARSE},      {"broken", GATE_EINVAL},
         {"nothing", GATE_EINTERNAL},
     };
-    (void)instance;
+    count_parsed(instance);
     if (answer->status == 0)
         return gate_fail(err, GATE_EIO, "not reached");
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)

@@ -330,12 +330,13 @@ static inline void teardown(void)
     ck_assert_uint_eq(logged("device-secret"), 0);
 }
 
-static inline int oauth_main(const char *name, void (*add)(TCase *tests))
+static inline int oauth_main(const char *name, void (*before)(void), void (*after)(void),
+                             void (*add)(TCase *tests))
 {
     Suite *suite = suite_create(name);
     TCase *tests = tcase_create(name);
     tcase_set_timeout(tests, 60);
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, before, after);
     add(tests);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

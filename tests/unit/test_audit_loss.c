@@ -33,7 +33,7 @@ START_TEST(failing_storage_loses_and_doubles_nothing)
     start(&f, 0);
     struct gate_audit_batch *b = gate_audit_batch_create(f.audit);
     for (int step = 0; step < 600; step++) {
-        switch (rand_r(&seed) % 5) {
+        switch (rand_r(&seed) % 6) {
         case 0:
             memory_storage_set_mode(&f.memory, MEMORY_STORAGE_FAIL_WRITES);
             break;
@@ -43,6 +43,10 @@ START_TEST(failing_storage_loses_and_doubles_nothing)
         case 2: /* in the middle of a flush */
             memory_storage_set_mode(&f.memory, MEMORY_STORAGE_WELL);
             memory_storage_fail_after(&f.memory, (uint64_t)rand_r(&seed) % 20);
+            break;
+        case 3:
+            memory_storage_set_mode(&f.memory, MEMORY_STORAGE_WELL);
+            memory_storage_fail_one(&f.memory, (uint64_t)rand_r(&seed) % 20);
             break;
         default:
             memory_storage_set_mode(&f.memory, MEMORY_STORAGE_WELL);

@@ -308,5 +308,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return oauth_main("credentials_lease", add);
+    return oauth_main("credentials_lease", setup, teardown, add);
 }

@@ -115,84 +115,85 @@ START_TEST(many_rules)
 }
 END_TEST
 
+static const struct {
+    const char *text, *message;
+} WRONG_FILES[] = {
+    {"", "accounts.lua: the file returned nothing, expected a table"},
+    {"return 5", "the file returned number, expected a table"},
+    {"return function() end", "the file returned function"},
+    {"\nreturn {", "accounts.lua:2: unexpected symbol near <eof>"},
+    {"local x\nreturn x.y", "accounts.lua:2: attempt to index a nil value"},
+    {"return { limit = {} }", "accounts.lua: unknown key \"limit\", expected strategy, limits, "
+                              "accounts, select or on_error"},
+    {"return { 'sticky' }", "unknown key [1], expected strategy, limits"},
+    {"return { ['strategy\\0'] = 'x' }", "unknown key \"strategy"},
+    {"return setmetatable({}, {})", "what the file returned is a table with a metatable"},
+    {"return require 'gate.policy'", "what the file returned is a table with a metatable"},
+    {"return { strategy = 'rr' }",
+     "strategy is \"rr\", expected round_robin, least_used, least_inflight, fastest, weighted, "
+     "reset_first or sticky"},
+    {"return { strategy = 'sticky\\0' }", "strategy is \"sticky"},
+    {"return { strategy = 1 }", "strategy is 1, expected round_robin"},
+    {"return { strategy = function() end }", "strategy is a function, expected round_robin"},
+    {"return { limits = 60 }", "limits is 60, expected a table like { chat = { rpm = 60 } }"},
+    {"return { limits = { rpm = 60 } }", "unknown key limits.\"rpm\", expected chat or search"},
+    {"return { limits = { chat = 60 } }", "limits.chat is 60, expected a table of limits"},
+    {"return { limits = { chat = { rpx = 60 } } }",
+     "unknown key limits.chat.\"rpx\", expected rpm, rpd, tpm, tpd or concurrency"},
+    {"return { limits = { chat = { rpm = 'x' } } }",
+     "accounts.lua: limits.chat.rpm is \"x\", expected a whole number from 0 to 1000000000"},
+    {"return { limits = { chat = { rpm = '60' } } }", "limits.chat.rpm is \"60\", expected"},
+    {"return { limits = { search = { tpd = -1 } } }", "limits.search.tpd is -1, expected"},
+    {"return { limits = { chat = { rpm = 1.5 } } }", "limits.chat.rpm is 1.5, expected"},
+    {"return { limits = { chat = { rpm = 0/0 } } }", "nan, expected a whole number"},
+    {"return { limits = { chat = { rpm = 1e9 + 1 } } }", "limits.chat.rpm is 1000000001, "},
+    {"return { limits = { chat = { rpm = 1e300 } } }", "limits.chat.rpm is 1e+300, expected"},
+    {"return { limits = { chat = { rpm = false } } }", "limits.chat.rpm is false, expected"},
+    {"return { accounts = 'q' }", "accounts is \"q\", expected a table like"},
+    {"return { accounts = { 'q/0' } }", "accounts[1]: expected the id or alias of an account"},
+    {"return { accounts = { [''] = {} } }", "accounts[\"\"]: an id or alias has 1 to 256"},
+    {"return { accounts = { ['a\\n'] = {} } }", "and no control characters"},
+    {"return { accounts = { [('x'):rep(257)] = {} } }", "xxx\"...]: an id or alias has 1 to"},
+    {"return { accounts = { q = 3 } }", "accounts[\"q\"] is 3, expected a table like"},
+    {"return { accounts = { q = { wieght = 3 } } }",
+     "unknown key accounts[\"q\"].\"wieght\", expected limits, weight or tags"},
+    {"return { accounts = { q = { weight = 1001 } } }",
+     "accounts[\"q\"].weight is 1001, expected a whole number from 0 to 1000"},
+    {"return { accounts = { q = { limits = { chat = { tpm = {} } } } } }",
+     "accounts[\"q\"].limits.chat.tpm is a table, expected a whole number"},
+    {"return { accounts = { q = { tags = 'paid' } } }", "accounts[\"q\"].tags is \"paid\", "},
+    {"return { accounts = { q = { tags = { 'a b' } } } }",
+     "accounts[\"q\"].tags[1] is \"a b\", expected 1 to 64 characters of A-Z a-z 0-9"},
+    {"return { accounts = { q = { tags = { 'a', '' } } } }", "tags[2] is \"\", expected"},
+    {"return { accounts = { q = { tags = { 'a\\0' } } } }", "tags[1] is \"a"},
+    {"return { accounts = { q = { tags = { 1 } } } }", "tags[1] is 1, expected"},
+    {"return { accounts = { q = { tags = { ('x'):rep(65) } } } }", "expected 1 to 64"},
+    {"return { accounts = { q = { tags = { paid = true } } } }",
+     "tags has other keys than 1 to 1, expected a list of tags"},
+    {"local t = {} for i = 1, 17 do t[i] = 't' .. i end\n"
+     "return { accounts = { q = { tags = t } } }",
+     "accounts[\"q\"].tags has 17 entries, expected at most 16"},
+    {"return { accounts = require 'gate.policy' }",
+     "accounts is a table with a metatable, expected a plain one"},
+    {"return { select = 'fastest' }",
+     "select is a string, expected a function select(accounts, req)"},
+    {"return { on_error = {} }",
+     "on_error is a table, expected a function on_error(failure, attempt, req)"},
+};
+
 START_TEST(wrong_files)
 {
-    static const struct {
-        const char *text, *message;
-    } files[] = {
-        {"", "accounts.lua: the file returned nothing, expected a table"},
-        {"return 5", "the file returned number, expected a table"},
-        {"return function() end", "the file returned function"},
-        {"\nreturn {", "accounts.lua:2: unexpected symbol near <eof>"},
-        {"local x\nreturn x.y", "accounts.lua:2: attempt to index a nil value"},
-        {"return { limit = {} }", "accounts.lua: unknown key \"limit\", expected strategy, limits, "
-                                  "accounts, select or on_error"},
-        {"return { 'sticky' }", "unknown key [1], expected strategy, limits"},
-        {"return { ['strategy\\0'] = 'x' }", "unknown key \"strategy"},
-        {"return setmetatable({}, {})", "what the file returned is a table with a metatable"},
-        {"return require 'gate.policy'", "what the file returned is a table with a metatable"},
-        {"return { strategy = 'rr' }",
-         "strategy is \"rr\", expected round_robin, least_used, least_inflight, fastest, weighted, "
-         "reset_first or sticky"},
-        {"return { strategy = 'sticky\\0' }", "strategy is \"sticky"},
-        {"return { strategy = 1 }", "strategy is 1, expected round_robin"},
-        {"return { strategy = function() end }", "strategy is a function, expected round_robin"},
-        {"return { limits = 60 }", "limits is 60, expected a table like { chat = { rpm = 60 } }"},
-        {"return { limits = { rpm = 60 } }", "unknown key limits.\"rpm\", expected chat or search"},
-        {"return { limits = { chat = 60 } }", "limits.chat is 60, expected a table of limits"},
-        {"return { limits = { chat = { rpx = 60 } } }",
-         "unknown key limits.chat.\"rpx\", expected rpm, rpd, tpm, tpd or concurrency"},
-        {"return { limits = { chat = { rpm = 'x' } } }",
-         "accounts.lua: limits.chat.rpm is \"x\", expected a whole number from 0 to 1000000000"},
-        {"return { limits = { chat = { rpm = '60' } } }", "limits.chat.rpm is \"60\", expected"},
-        {"return { limits = { search = { tpd = -1 } } }", "limits.search.tpd is -1, expected"},
-        {"return { limits = { chat = { rpm = 1.5 } } }", "limits.chat.rpm is 1.5, expected"},
-        {"return { limits = { chat = { rpm = 0/0 } } }", "nan, expected a whole number"},
-        {"return { limits = { chat = { rpm = 1e9 + 1 } } }", "limits.chat.rpm is 1000000001, "},
-        {"return { limits = { chat = { rpm = 1e300 } } }", "limits.chat.rpm is 1e+300, expected"},
-        {"return { limits = { chat = { rpm = false } } }", "limits.chat.rpm is false, expected"},
-        {"return { accounts = 'q' }", "accounts is \"q\", expected a table like"},
-        {"return { accounts = { 'q/0' } }", "accounts[1]: expected the id or alias of an account"},
-        {"return { accounts = { [''] = {} } }", "accounts[\"\"]: an id or alias has 1 to 256"},
-        {"return { accounts = { ['a\\n'] = {} } }", "and no control characters"},
-        {"return { accounts = { [('x'):rep(257)] = {} } }", "xxx\"...]: an id or alias has 1 to"},
-        {"return { accounts = { q = 3 } }", "accounts[\"q\"] is 3, expected a table like"},
-        {"return { accounts = { q = { wieght = 3 } } }",
-         "unknown key accounts[\"q\"].\"wieght\", expected limits, weight or tags"},
-        {"return { accounts = { q = { weight = 1001 } } }",
-         "accounts[\"q\"].weight is 1001, expected a whole number from 0 to 1000"},
-        {"return { accounts = { q = { limits = { chat = { tpm = {} } } } } }",
-         "accounts[\"q\"].limits.chat.tpm is a table, expected a whole number"},
-        {"return { accounts = { q = { tags = 'paid' } } }", "accounts[\"q\"].tags is \"paid\", "},
-        {"return { accounts = { q = { tags = { 'a b' } } } }",
-         "accounts[\"q\"].tags[1] is \"a b\", expected 1 to 64 characters of A-Z a-z 0-9"},
-        {"return { accounts = { q = { tags = { 'a', '' } } } }", "tags[2] is \"\", expected"},
-        {"return { accounts = { q = { tags = { 'a\\0' } } } }", "tags[1] is \"a"},
-        {"return { accounts = { q = { tags = { 1 } } } }", "tags[1] is 1, expected"},
-        {"return { accounts = { q = { tags = { ('x'):rep(65) } } } }", "expected 1 to 64"},
-        {"return { accounts = { q = { tags = { paid = true } } } }",
-         "tags has other keys than 1 to 1, expected a list of tags"},
-        {"local t = {} for i = 1, 17 do t[i] = 't' .. i end\n"
-         "return { accounts = { q = { tags = t } } }",
-         "accounts[\"q\"].tags has 17 entries, expected at most 16"},
-        {"return { accounts = require 'gate.policy' }",
-         "accounts is a table with a metatable, expected a plain one"},
-        {"return { select = 'fastest' }",
-         "select is a string, expected a function select(accounts, req)"},
-        {"return { on_error = {} }",
-         "on_error is a table, expected a function on_error(failure, attempt, req)"},
-    };
     struct test_dir dir;
     test_dir_init(&dir);
     test_dir_write(&dir, "scripts/gate/policy.lua", "return { q = { weight = 1 } }");
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+    for (size_t i = 0; i < sizeof WRONG_FILES / sizeof WRONG_FILES[0]; i++) {
         struct gate_generation *g = NULL;
         struct gate_error err = {0};
-        test_dir_write(&dir, "conf/accounts.lua", files[i].text);
+        test_dir_write(&dir, "conf/accounts.lua", WRONG_FILES[i].text);
         ck_assert_int_eq(gate_generation_load(dir.conf, dir.scripts, NULL, 0, 1, &g, &err),
                          GATE_EINTERNAL);
-        ck_assert_msg(strstr(err.message, files[i].message) != NULL, "%s\n-> %s\nexpected %s",
-                      files[i].text, err.message, files[i].message);
+        ck_assert_msg(strstr(err.message, WRONG_FILES[i].message) != NULL, "%s\n-> %s\nexpected %s",
+                      WRONG_FILES[i].text, err.message, WRONG_FILES[i].message);
         ck_assert_msg(strncmp(err.message, "accounts.lua:", 13) == 0, "%s", err.message);
     }
     test_dir_finish(&dir);
@@ -201,10 +202,10 @@ END_TEST
 
 /* ---------------------------------------------------------------- cost */
 
-static double now_ns(void)
+static double cpu_ns(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
@@ -277,7 +278,8 @@ static void call_once(struct gate_script *s, const struct cost *c, struct test_o
     }
 }
 
-/* Many calls, until half a second has passed: what one costs, and that memory stays where it is. */
+/* Many calls, until half a second of CPU time has passed: what one costs, and that memory stays
+ * where it is. */
 START_TEST(calls_are_cheap_and_leave_memory_flat)
 {
     const struct cost *c = &COSTS[_i];
@@ -288,7 +290,7 @@ START_TEST(calls_are_cheap_and_leave_memory_flat)
     test_dir_init(&dir);
     test_offer_init(&o, 20);
     struct gate_script *s = test_load_accounts(&dir, c->code);
-    double start = now_ns(), end = start;
+    double start = cpu_ns(), end = start;
     while (calls < COST_CALLS && (calls < 20000 || end - start < COST_MS * 1e6)) {
         for (int i = 0; i < 5000; i++) {
             call_once(s, c, &o);
@@ -297,7 +299,7 @@ START_TEST(calls_are_cheap_and_leave_memory_flat)
             *most = memory > *most ? memory : *most;
         }
         calls += 5000;
-        end = now_ns();
+        end = cpu_ns();
     }
     printf("%-42s %5.0f ns a call, %7d calls, memory at most %zu then %zu bytes\n", c->what,
            (end - start) / calls, calls, early, late);

@@ -71,8 +71,9 @@ START_TEST(request_is_dead_outside_the_call)
     ck_assert_int_eq(gate_sandbox_create(&setup, &sb, &err), GATE_OK);
     ck_assert_int_eq(gate_sandbox_call(sb, "t", &TEST_LIMITS, read_model, NULL, &err),
                      GATE_EINTERNAL);
-    ck_assert_str_eq(err.message,
-                     "t: the request can be read only while the function runs that it was given to");
+    ck_assert_str_eq(
+        err.message,
+        "t: the request can be read only while the function runs that it was given to");
     gate_sandbox_destroy(sb);
 }
 END_TEST

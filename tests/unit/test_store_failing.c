@@ -45,7 +45,7 @@ START_TEST(failing_commits_are_tried_again)
 }
 END_TEST
 
-START_TEST(flush_that_fails_half_way_leaves_nothing)
+static void fail_half_way(void (*inject)(struct memory_storage *m, uint64_t writes))
 {
     struct fixture f;
     struct counter c;
@@ -53,7 +53,7 @@ START_TEST(flush_that_fails_half_way_leaves_nothing)
     int log = catch_log();
     start(&f, 0);
     add_counter(&f, &c, 4);
-    memory_storage_fail_after(&f.memory, 1);
+    inject(&f.memory, 1);
     gate_store_flush(f.store, count_answer, answers);
     settle(&f);
     ck_assert_int_eq(atomic_load(&answers[false]), 1);
@@ -68,6 +68,18 @@ START_TEST(flush_that_fails_half_way_leaves_nothing)
     ck_assert_int_eq(memory_storage_counter(&f.memory, "b"), 4);
     stop(&f);
     close(log);
+}
+
+START_TEST(flush_that_fails_half_way_leaves_nothing)
+{
+    fail_half_way(memory_storage_fail_after);
+}
+END_TEST
+
+/* Its commit would work, with one of the two writes missing. */
+START_TEST(flush_with_one_failed_write_leaves_nothing)
+{
+    fail_half_way(memory_storage_fail_one);
 }
 END_TEST
 
@@ -177,6 +189,7 @@ int main(void)
     tcase_add_test(tests, failing_writes_are_tried_again);
     tcase_add_test(tests, failing_commits_are_tried_again);
     tcase_add_test(tests, flush_that_fails_half_way_leaves_nothing);
+    tcase_add_test(tests, flush_with_one_failed_write_leaves_nothing);
     tcase_add_test(tests, single_writes_keep_the_health);
     tcase_add_test(tests, refused_write_does_not_hold_up_a_flush);
     tcase_add_test(tests, health_is_read_from_any_thread);

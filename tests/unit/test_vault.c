@@ -1,4 +1,5 @@
 #include "memory_storage.h"
+#include "record/store.h"
 #include "vault_fixture.h"
 
 /* ---- sealing */

@@ -1,0 +1,206 @@
+/* Messages between the workers and the control thread: admin requests and their answers, account
+ * tables, and questions to all workers. */
+#include "worker_internal.h"
+#include <stdlib.h>
+
+/* ---- admin requests: to the control thread and back */
+
+struct forwarded {
+    struct server *server;
+    struct gate_mailbox *mailbox; /* of the worker that asked; retained */
+    char *text;                   /* method, path, query and body */
+    struct gate_admin_request request;
+    void (*reply)(void *ctx, int status, struct gate_str json);
+    void *ctx;
+    int status;
+    struct gate_buf json;
+};
+
+static void free_forwarded(struct forwarded *f)
+{
+    atomic_fetch_sub(&f->server->forwarded, 1);
+    gate_mailbox_release(f->mailbox);
+    gate_wipe(f->text, f->request.method.len + f->request.path.len + f->request.query.len +
+                           f->request.body.len); /* may hold a key */
+    free(f->text);
+    gate_buf_finish(&f->json);
+    free(f);
+}
+
+/* Worker. */
+static void bring_reply(void *arg)
+{
+    struct forwarded *f = arg;
+    f->reply(f->ctx, f->status, gate_buf_str(&f->json));
+    free_forwarded(f);
+}
+
+/* Control thread. */
+static void on_admin_reply(void *ctx, int status, struct gate_str json)
+{
+    struct forwarded *f = ctx;
+    f->status = status;
+    gate_buf_append(&f->json, json);
+    if (!gate_mailbox_post(f->mailbox, bring_reply, f))
+        free_forwarded(f); /* the worker has ended, and its clients with it */
+}
+
+static void handle_admin(void *arg)
+{
+    struct forwarded *f = arg;
+    if (f->server->admin != NULL)
+        gate_admin_handle(f->server->admin, &f->request, on_admin_reply, f);
+    else
+        on_admin_reply(f, 503,
+                       GATE_STR("{\"error\":{\"message\":\"The gateway is stopping.\",\"type\":"
+                                "\"server_error\",\"code\":\"stopping\"}}"));
+}
+
+static struct gate_str put_view(char **at, struct gate_str s)
+{
+    struct gate_str view = {*at, s.len};
+    if (s.len > 0)
+        memcpy(*at, s.ptr, s.len);
+    *at += s.len;
+    return view;
+}
+
+bool worker_forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
+                          struct gate_str query, struct gate_str body,
+                          void (*reply)(void *ctx, int status, struct gate_str json), void *ctx)
+{
+    struct server *s = env->gateway;
+    if (atomic_fetch_add(&s->forwarded, 1) >= GATE_ADMIN_MAX_WAITING) {
+        atomic_fetch_sub(&s->forwarded, 1);
+        return false;
+    }
+    struct forwarded *f = gate_calloc(1, sizeof *f);
+    f->server = s;
+    f->mailbox = env->mailbox;
+    gate_mailbox_retain(f->mailbox);
+    char *at = f->text = gate_alloc(method.len + path.len + query.len + body.len + 1);
+    f->request.method = put_view(&at, method);
+    f->request.path = put_view(&at, path);
+    f->request.query = put_view(&at, query);
+    f->request.body = put_view(&at, body);
+    f->reply = reply;
+    f->ctx = ctx;
+    gate_buf_init(&f->json, GATE_ADMIN_MAX_ANSWER);
+    gate_control_post(s->parts->control, handle_admin, f);
+    return true;
+}
+
+/* ---- from the control thread to all workers */
+
+struct visit {
+    struct worker *worker;
+    void (*visit)(struct gate_env *env, void *arg);
+    void *arg;
+    struct visitors *all;
+};
+
+/* One round of visits; the last one back tells the control thread. */
+struct visitors {
+    struct server *server;
+    _Atomic size_t left;
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void end_visits(void *arg)
+{
+    struct visitors *v = arg;
+    v->done(v->arg);
+    free(v);
+}
+
+static void leave(struct visitors *v)
+{
+    if (atomic_fetch_sub(&v->left, 1) == 1)
+        gate_control_post(v->server->parts->control, end_visits, v);
+}
+
+static void on_visit(void *arg)
+{
+    struct visit *v = arg;
+    v->visit(&v->worker->env, v->arg);
+    leave(v->all);
+    free(v);
+}
+
+/* Control thread; see gate_admin_workers. */
+static void visit_workers(void *ctx, void (*visit)(struct gate_env *env, void *arg),
+                          void (*done)(void *arg), void *arg)
+{
+    struct server *s = ctx;
+    struct visitors *all = gate_calloc(1, sizeof *all);
+    all->server = s;
+    all->done = done;
+    all->arg = arg;
+    atomic_init(&all->left, s->started + 1);
+    for (size_t i = 0; i < s->started; i++) {
+        struct visit *v = gate_calloc(1, sizeof *v);
+        v->worker = &s->workers[i];
+        v->visit = visit;
+        v->arg = arg;
+        v->all = all;
+        if (!gate_mailbox_post(v->worker->mailbox, on_visit, v)) {
+            leave(all);
+            free(v);
+        }
+    }
+    leave(all);
+}
+
+/* A new account table. */
+struct delivery {
+    struct worker *worker;
+    struct gate_table *table; /* retained */
+};
+
+static void on_table(void *arg)
+{
+    struct delivery *d = arg;
+    struct gate_table_pin *old = d->worker->env.accounts;
+    d->worker->env.accounts = gate_table_pin_create(d->table);
+    gate_table_pin_drop(old);
+    gate_table_release(d->table);
+    free(d);
+}
+
+static void publish_table(void *ctx, struct gate_table *table)
+{
+    struct server *s = ctx;
+    for (size_t i = 0; i < s->started; i++) {
+        struct delivery *d = gate_calloc(1, sizeof *d);
+        gate_table_retain(table);
+        d->worker = &s->workers[i];
+        d->table = table;
+        if (!gate_mailbox_post(d->worker->mailbox, on_table, d)) {
+            gate_table_release(table);
+            free(d);
+        }
+    }
+}
+
+void worker_connect(void *arg)
+{
+    struct server *s = arg;
+    struct gate_admin_parts admin = gate_parts_admin(s->parts);
+    const struct gate_publisher publisher = {publish_table, s};
+    admin.workers = (struct gate_admin_workers){s->started, visit_workers, s};
+    s->admin = gate_admin_create(&admin);
+    gate_roster_set_publisher(s->parts->roster, &publisher);
+    struct gate_table *newest = gate_roster_table(s->parts->roster);
+    publish_table(s, newest);
+    gate_table_release(newest);
+}
+
+void worker_disconnect(void *arg)
+{
+    struct server *s = arg;
+    const struct gate_publisher nobody = {NULL, NULL};
+    gate_roster_set_publisher(s->parts->roster, &nobody);
+    gate_admin_destroy(s->admin);
+    s->admin = NULL;
+}
