@@ -9,7 +9,7 @@
  * counts in the account's quota; a failure is noted as its last error, but pauses nothing, and a
  * good answer takes a pause off. */
 
-enum { TIMEOUT_MS = 60 * 1000, MAX_MODEL = 256, MAX_BODY = 4096, ESTIMATE = 16 /* tokens */ };
+enum { TIMEOUT_MS = 60 * 1000, MAX_MODEL = 256, MAX_BODY = 4096, MAX_REASON = 300, ESTIMATE = 16 /* tokens */ };
 
 /* One test on its way. */
 struct admin_test {
@@ -125,8 +125,7 @@ static void judge(const struct admin_test *t, const struct gate_answer *answer, 
     if (answer->status == 0) {
         r->verdict.kind = GATE_VERDICT_NETWORK;
         snprintf(r->verdict.message, sizeof r->verdict.message, "%.*s",
-                 (int)(answer->reason.len < sizeof r->verdict.message ? answer->reason.len
-                                                                      : SIZE_MAX >> 33),
+                 (int)(answer->reason.len < MAX_REASON ? answer->reason.len : MAX_REASON),
                  answer->reason.ptr);
         r->outcome = GATE_OUTCOME_CANCELLED; /* it may have arrived */
         return;

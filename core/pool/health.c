@@ -2,7 +2,6 @@
 
 enum {
     LATENCY_WEIGHT = 8, /* a new value counts one eighth */
-    AUTH_KEY_PAUSE_MS = 10 * 60 * 1000,
     MAX_STREAK = 16,
     MOST_PAUSE_MS = 24 * 3600 * 1000, /* whatever a service says */
 };
@@ -14,7 +13,7 @@ static const struct rule {
     bool last_resort;
 } rules[] = {
     [GATE_VERDICT_OK] = {GATE_CONDITION_SERVING, 0, 0, false},
-    [GATE_VERDICT_AUTH] = {GATE_CONDITION_SIGN_IN, AUTH_KEY_PAUSE_MS, 3600 * 1000, false},
+    [GATE_VERDICT_AUTH] = {GATE_CONDITION_SIGN_IN, 30 * 1000, 3600 * 1000, false},
     [GATE_VERDICT_RATE_LIMITED] = {GATE_CONDITION_LIMITED, 2000, 60 * 1000, false},
     [GATE_VERDICT_QUOTA_EXHAUSTED] = {GATE_CONDITION_EXHAUSTED, 3600 * 1000, 86400 * 1000, false},
     [GATE_VERDICT_OVERLOADED] = {GATE_CONDITION_COOLING, 1000, 60 * 1000, true},

@@ -3,7 +3,7 @@
  * workers and the control thread.
  *
  *     verdict           condition   first pause       grows to   last resort
- *     auth, API key     sign_in     10 min            1 h        no
+ *     auth, API key     sign_in     30 s              1 h        no
  *     auth, OAuth       sign_in     until a person    -          no
  *     rate_limited      limited     as told, or 2 s   60 s       no
  *     quota_exhausted   exhausted   as told, or the end of the quota's day

@@ -377,7 +377,9 @@ static void load_condition(struct gate_roster *r, struct gate_member *m)
     cJSON *json = job.status == GATE_OK ? cJSON_ParseWithLength(text.ptr, text.len) : NULL;
     uint64_t until = (uint64_t)number_of(json, "until"), now = gate_clock_wall_ms();
     size_t condition = (size_t)number_of(json, "condition");
-    if (condition > GATE_CONDITION_SERVING && condition <= GATE_CONDITION_SIGN_IN &&
+    /* A key of the configuration may have been mended there. */
+    bool mended = m->source == GATE_MEMBER_CONFIG && condition == GATE_CONDITION_SIGN_IN;
+    if (condition > GATE_CONDITION_SERVING && condition <= GATE_CONDITION_SIGN_IN && !mended &&
         (until == 0 ? condition == GATE_CONDITION_SIGN_IN : until > now))
         gate_health_set(m->account, (enum gate_condition)condition, until, text_of(json, "message"),
                         (uint64_t)number_of(json, "error_at"));

@@ -71,7 +71,8 @@ static enum reason reason_of_skip(struct tally *t, const struct gate_skipped *s)
     }
 }
 
-static const char *text_of_skip(const struct gate_skipped *s, char *buf, size_t cap)
+static const char *text_of_skip(const struct gate_skipped *s, enum gate_credential_kind kind,
+                                char *buf, size_t cap)
 {
     static const char *const texts[] = {
         [GATE_SKIP_NONE] = "could serve",
@@ -90,15 +91,20 @@ static const char *text_of_skip(const struct gate_skipped *s, char *buf, size_t 
     };
     if (s->skip == GATE_SKIP_QUOTA)
         snprintf(buf, cap, "limit %s reached", gate_limit_text(s->limit));
+    else if (s->skip == GATE_SKIP_SIGN_IN && kind == GATE_CREDENTIAL_API_KEY)
+        snprintf(buf, cap, "its key was refused");
     else
         snprintf(buf, cap, "%s", texts[s->skip]);
     return buf;
 }
 
-static void list(struct tally *t, const char *alias, const char *text)
+/* An alias that is only the end of the id says too little. */
+static void list(struct tally *t, const struct gate_entry *e, const char *text)
 {
+    const char *slash = strchr(e->account->id, '/');
+    bool own = slash == NULL || strcmp(slash + 1, e->alias) != 0;
     if (t->listed++ < LISTED)
-        say(t, "%s%s: %s", t->listed > 1 ? "; " : "", alias, text);
+        say(t, "%s%s: %s", t->listed > 1 ? "; " : "", own ? e->alias : e->account->id, text);
 }
 
 /* The last attempt with the account, or NULL. */
@@ -142,7 +148,7 @@ static void add_account(struct tally *t, const struct gate_exchange *x, const st
     } else if (skip != NULL) {
         reason = reason_of_skip(t, skip);
         free_at = skip->until_ms;
-        text_of_skip(skip, text, sizeof text);
+        text_of_skip(skip, e->account->kind, text, sizeof text);
     } else {
         snprintf(text, sizeof text, "not looked at");
     }
@@ -151,12 +157,12 @@ static void add_account(struct tally *t, const struct gate_exchange *x, const st
         t->free_at_ms = free_at;
     if (free_at > now) {
         size_t len = strlen(text);
-        snprintf(text + len, sizeof text - len, ", until %llu s from now",
+        snprintf(text + len, sizeof text - len, ", again in %llu s",
                  (unsigned long long)((free_at - now + 999) / 1000));
     }
     t->reasons[reason]++;
     t->all++;
-    list(t, e->alias, text);
+    list(t, e, text);
 }
 
 static void add_targets(struct tally *t, const struct gate_exchange *x)

@@ -92,6 +92,42 @@ START_TEST(test_cut_log)
 }
 END_TEST
 
+/* One damaged byte anywhere in a log of which every record is near its end: it is refused, or a
+ * warning says that something may be missing. */
+START_TEST(test_no_silent_loss)
+{
+    char log[PATH_MAX], key[32];
+    int refused = 0, warned = 0;
+
+    for (unsigned at = 3; at < 1000; at += 13) {
+        void *store = harness_open(dir.db);
+        struct gate_error e = {0};
+
+        harness_log.len = 0;
+        for (int i = 0; i < 30; i++) {
+            snprintf(key, sizeof key, "key-%02d", i);
+            harness_put(store, key, "a short value");
+        }
+        harness_ops()->close(store);
+        harness_file_find(dir.db, ".log", log);
+        damage(log, at, 1);
+        if (harness_try_open(dir.db, NULL, &store, &e) == GATE_OK) {
+            ck_assert_ptr_nonnull(
+                memmem(harness_log.ptr, harness_log.len, "ends in the middle", 18));
+            warned++;
+            harness_ops()->close(store);
+        } else {
+            ck_assert_int_eq(e.status, GATE_EIO);
+            ck_assert_msg(strstr(e.message, "damaged") != NULL, "%s", e.message);
+            refused++;
+            damage(log, at, 1);
+        }
+    }
+    ck_assert_int_gt(refused, 0);
+    ck_assert_int_gt(warned, 0);
+}
+END_TEST
+
 START_TEST(test_damaged_table)
 {
     char table[PATH_MAX];
@@ -145,6 +181,7 @@ void harness_add_damage(Suite *s)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, test_damaged_log);
     tcase_add_test(t, test_cut_log);
+    tcase_add_test(t, test_no_silent_loss);
     tcase_add_test(t, test_damaged_table);
     tcase_add_test(t, test_damaged_files);
     suite_add_tcase(s, t);

@@ -55,6 +55,7 @@ struct service {
     const char *code;       /* the answer to a request for a code */
     char verifier[64];      /* as it came with the request for a code, and with each poll */
     bool same_verifier;
+    unsigned spoilt; /* access tokens of this number are not taken by the provider; 0: none */
 };
 
 static struct service service;
@@ -164,7 +165,8 @@ static enum gate_status provider_attach(void *instance, const struct gate_creden
     (void)instance;
     if (credential->kind == GATE_CREDENTIAL_API_KEY)
         snprintf(text, sizeof text, "key");
-    else if (parts_of(credential->secret, &p))
+    else if (parts_of(credential->secret, &p) &&
+             (service.spoilt == 0 || p.access != service.spoilt))
         snprintf(text, sizeof text, "access-%c-%u", p.name, p.access);
     else
         return gate_fail(err, GATE_EINVAL, "not a credential");

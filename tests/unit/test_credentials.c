@@ -181,6 +181,7 @@ START_TEST(failures_pause_longer_and_longer)
         ck_assert_ptr_ne(strstr(why, "not reached"), NULL);
     }
     tick(g);
+    ck_assert_int_eq(want(g, "svc/a", why), GATE_EIO);
     ck_assert_uint_eq(service_requests(&service), 1);
     advance(GATE_REFRESH_BACKOFF_MS);
     ck_assert_int_eq(want(g, "svc/a", NULL), GATE_EIO);

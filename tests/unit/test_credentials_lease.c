@@ -149,6 +149,38 @@ START_TEST(a_refusal_of_a_token_that_was_replaced_is_none)
 }
 END_TEST
 
+START_TEST(a_login_during_a_refresh_wins)
+{
+    struct answers answers;
+    answers_init(&answers);
+    add_account(g, 'a', gate_clock_wall_ms());
+    service_set(&service, SERVICE_HOLDS);
+    post_want(g, "svc/a", &answers);
+    tiny_wait(service.http, &service.http->requests, 1);
+    struct work login = {.g = g, .id = "svc/a", .what = work_set_secret};
+    login.text = GATE_STR("a 50 50 5");
+    login.number = UINT64_MAX;
+    on_control(&login);
+    ck_assert_int_eq(login.status, GATE_OK);
+    tiny_release(service.http, 1);
+    answers_wait(&answers, 1);
+    ck_assert_uint_eq(answers.by_status[GATE_OK], 1);
+    ck_assert_str_eq(look_at(g, "svc/a").access, "access-a-50");
+}
+END_TEST
+
+START_TEST(a_credential_that_does_not_work_is_mended)
+{
+    add_account(g, 'a', gate_clock_wall_ms());
+    SERVICE(service.spoilt = 1);
+    struct gateway *other = gateway_start();
+    ck_assert_str_eq(look_at(other, "svc/a").access, "");
+    ck_assert_int_eq(want(other, "svc/a", NULL), GATE_OK);
+    ck_assert_str_eq(look_at(other, "svc/a").access, "access-a-2");
+    gateway_stop(other);
+}
+END_TEST
+
 /* ---- storage fails */
 
 static void work_save(struct work *w)
@@ -297,6 +329,8 @@ static void add(TCase *tests)
     tcase_add_test(tests, a_late_answer_is_not_written_over_a_newer_one);
     tcase_add_test(tests, a_late_answer_yields_to_who_has_the_lease_now);
     tcase_add_test(tests, a_refusal_of_a_token_that_was_replaced_is_none);
+    tcase_add_test(tests, a_login_during_a_refresh_wins);
+    tcase_add_test(tests, a_credential_that_does_not_work_is_mended);
     tcase_add_test(tests, storage_fails_while_the_token_lives);
     tcase_add_test(tests, storage_takes_no_lease);
     tcase_add_test(tests, storage_takes_no_credential);

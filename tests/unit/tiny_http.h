@@ -16,10 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TINY_MAX_CONNS = 256, TINY_MAX_REQUEST = 1 << 20, TINY_READ = 16 << 10 };
+enum { TINY_MAX_CONNS = 256, TINY_MAX_REQUEST = 4 << 20, TINY_READ = 16 << 10 };
 
 enum tiny_end {
     TINY_CLOSE = 0, /* after the answer */
+    TINY_KEEP,      /* wait for another request */
     TINY_HOLD,      /* send what there is, then nothing until the client leaves or tiny_release */
 };
 
@@ -46,7 +47,7 @@ struct tiny_http {
     size_t conn_count;
     pthread_mutex_t lock; /* of the rest */
     pthread_cond_t changed;
-    size_t accepted, requests, left; /* left: connections that the client closed while held */
+    size_t accepted, requests, left; /* left: connections that the client closed first */
     size_t open, most_open;          /* held at once */
     size_t release;                  /* how many held ones shall be answered */
     bool stopping;
@@ -98,10 +99,8 @@ static inline bool tiny_read(struct tiny_http *s, size_t i)
     ssize_t n = recv(c->fd, gate_buf_reserve(&c->in, TINY_READ), TINY_READ, 0);
     if (n <= 0) {
         pthread_mutex_lock(&s->lock);
-        if (c->held) {
-            s->left++;
-            s->open--;
-        }
+        s->left++;
+        s->open -= c->held;
         pthread_cond_broadcast(&s->changed);
         pthread_mutex_unlock(&s->lock);
         tiny_drop(s, i);
@@ -125,6 +124,8 @@ static inline bool tiny_read(struct tiny_http *s, size_t i)
     gate_buf_finish(&out);
     if (end == TINY_CLOSE)
         tiny_drop(s, i);
+    else if (end == TINY_KEEP)
+        gate_buf_finish(&c->in);
     return end != TINY_CLOSE;
 }
 

@@ -613,46 +613,62 @@ enum gate_put_flags {
 };
 
 /* All on the store thread, which may block. Keys sort as bytes; the gateway prefixes them by kind
- * and schema version. A plugin never interprets values: secrets arrive already encrypted. */
+ * and schema version. A plugin never interprets values: secrets arrive already encrypted.
+ * GATE_EIO of a write: it may or may not have happened; the plugin recovers by itself, so that
+ * writes succeed again when their cause is gone, and serves reads meanwhile where it can. */
 struct gate_storage_ops {
     size_t size;
+    /* The directory is made when it is missing. What is damaged, newer, used by another process or
+     * no database is refused unchanged, and err says what to do. */
     enum gate_status (*open)(struct gate_str directory, const struct gate_value *values, void **out,
                              struct gate_error *err);
     void (*close)(void *store);
 
+    /* GATE_ENOTFOUND: absent or expired. On every failure *out is empty and need not be released.
+     */
     enum gate_status (*get)(void *store, struct gate_str key, struct gate_record *out,
                             struct gate_error *err);
     void (*record_release)(void *store, struct gate_record *record);
     /* Writes if the stored version is `expected` (0: must be absent, UINT64_MAX: any). ttl_ms 0:
-     * for ever. fence must not be lower than the highest fencing token seen for the key's lease (0:
-     * no lease). GATE_ECONFLICT: the version or the fence did not match and nothing was written. */
+     * for ever. The lease of a key is the lease of the same name as the key: fence must not be
+     * lower than the highest fencing token seen for that lease, handed out by lease_acquire or
+     * given here (0: no lease). GATE_ECONFLICT: the version or the fence did not match and nothing
+     * was written. A key never gets a version again that it had before, even if it was deleted
+     * meanwhile. */
     enum gate_status (*put_if)(void *store, struct gate_str key, struct gate_str value,
                                uint64_t expected, uint64_t fence, uint64_t ttl_ms, unsigned flags,
                                uint64_t *version, struct gate_error *err);
+    /* Like put_if. With `expected` 0 or UINT64_MAX the absence of the record is no failure. */
     enum gate_status (*delete_if)(void *store, struct gate_str key, uint64_t expected,
                                   uint64_t fence, struct gate_error *err);
-    /* Adds delta to a 64-bit counter (absent counts as 0); *sum may be NULL when the caller need
-     * not know. */
+    /* Adds delta to a 64-bit counter (absent counts as 0); sum may be NULL when the caller need
+     * not know. get and scan show a counter as its decimal text, and a record that was put with
+     * such a text can be added to; any other record keeps its value (GATE_EINVAL where sum is
+     * given). The counter lives until the latest end that an addition gave it. */
     enum gate_status (*add)(void *store, struct gate_str key, int64_t delta, uint64_t ttl_ms,
                             int64_t *sum, struct gate_error *err);
-    /* A lock that expires. *fence grows with every acquisition of the name. GATE_ECONFLICT: held by
-     * another. */
+    /* A lock that expires (ttl_ms > 0). *fence grows with every acquisition of the name, for ever;
+     * who holds the lease and acquires it again renews it and gets the same fence. GATE_ECONFLICT:
+     * held by another; of renew and release: not, or no longer, held by this owner. */
     enum gate_status (*lease_acquire)(void *store, struct gate_str name, struct gate_str owner,
                                       uint64_t ttl_ms, uint64_t *fence, struct gate_error *err);
     enum gate_status (*lease_renew)(void *store, struct gate_str name, struct gate_str owner,
                                     uint64_t ttl_ms, struct gate_error *err);
     enum gate_status (*lease_release)(void *store, struct gate_str name, struct gate_str owner,
                                       struct gate_error *err);
-    /* Visits keys in [from, to) in order, at most `limit`; cb returns false to stop. The record is
-     * lent. */
+    /* Visits keys in [from, to) in order (empty `to`: to the last key), at most `limit`; cb returns
+     * false to stop. The record is lent. cb may read from the store but must not write. */
     enum gate_status (*scan)(void *store, struct gate_str from, struct gate_str to, size_t limit,
                              bool (*cb)(void *ctx, const struct gate_record *record), void *ctx,
                              struct gate_error *err);
-    /* Between begin and commit all writes of this thread become one atomic write. */
+    /* Between begin and commit all writes of this thread become one atomic write, and all reads see
+     * them. commit ends the batch whatever it returns; it is durable when it or one of its writes
+     * has GATE_PUT_SYNC. */
     enum gate_status (*batch_begin)(void *store, struct gate_error *err);
     enum gate_status (*batch_commit)(void *store, unsigned flags, struct gate_error *err);
     void (*batch_abort)(void *store);
-    /* A consistent copy into an empty directory while the store goes on. NULL: not supported. */
+    /* A consistent copy of what is committed into an empty or missing directory, while the store
+     * goes on. NULL: not supported. */
     enum gate_status (*checkpoint)(void *store, struct gate_str directory, struct gate_error *err);
 };
 
