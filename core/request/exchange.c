@@ -63,10 +63,10 @@ static void put_name(char *out, size_t cap, struct gate_str text)
 
 static void keep_trace(struct gate_exchange *x, const char *outcome)
 {
-    struct gate_trace *t = &x->trace;
     const struct exchange_target *target = exchange_target(x);
     if (x->in.env->recent == NULL)
         return;
+    struct gate_trace *t = gate_trace_ring_next(x->in.env->recent);
     put_name(t->id, sizeof t->id, x->in.request_id);
     put_name(t->model, sizeof t->model, gate_str_of(x->model));
     put_name(t->target, sizeof t->target,
@@ -85,7 +85,8 @@ static void keep_trace(struct gate_exchange *x, const char *outcome)
     t->generation = gate_generation_number(x->in.env->generation);
     t->usage = x->usage;
     t->usage_estimated = !x->has_usage && x->kind == GATE_USAGE_CHAT;
-    gate_trace_ring_add(x->in.env->recent, t);
+    t->steps = x->steps; /* they belong to the ring now */
+    memset(&x->steps, 0, sizeof x->steps);
 }
 
 static void release(struct gate_exchange *x)
@@ -105,8 +106,10 @@ static void release(struct gate_exchange *x)
     gate_buf_finish(&x->hold);
     gate_buf_finish(&x->content_type);
     gate_buf_finish(&x->headers);
-    gate_failure_finish(&x->last);
-    gate_trace_finish(&x->trace);
+    if (x->last != NULL)
+        gate_failure_finish(x->last);
+    free(x->last);
+    gate_steps_finish(&x->steps);
     gate_table_pin_drop(x->pin);
     x->in.env->active--;
     x->in.env->served++;
@@ -287,7 +290,6 @@ struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *inp
                   x->kind == GATE_USAGE_SEARCH ? EXCHANGE_HOLD_SEARCH : EXCHANGE_HOLD_JSON);
     gate_buf_init(&x->content_type, 256);
     gate_buf_init(&x->headers, 4096);
-    gate_failure_init(&x->last);
     x->pin = gate_table_pin_use(input->env->accounts);
     input->env->active++;
     return x;

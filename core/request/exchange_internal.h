@@ -55,8 +55,7 @@ struct gate_exchange {
     struct gate_buf hold;         /* a JSON answer that has not gone out yet */
     struct gate_buf content_type; /* of the answer at hand */
     struct gate_buf headers;      /* "name\0value\0" of the answer's headers that the client gets */
-    struct gate_failure last;     /* of the last attempt that failed */
-    bool has_failed;
+    struct gate_failure *last;    /* of the last attempt that failed; NULL: none has */
     struct gate_usage usage;
     bool has_usage;
     uint64_t text_bytes; /* of the answer, where no usage comes */
@@ -71,7 +70,7 @@ struct gate_exchange {
     bool committed; /* the head has gone to the client */
     bool begun;     /* a part of an answer has gone to the client: no other attempt after this */
     bool paused;
-    struct gate_trace trace;
+    struct gate_steps steps;
 };
 
 static inline const struct exchange_target *exchange_target(const struct gate_exchange *x)

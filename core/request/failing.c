@@ -85,13 +85,13 @@ static size_t accounts_of_targets(const struct gate_exchange *x)
 void exchange_give_up(struct gate_exchange *x)
 {
     struct exchange_outcome o;
-    if (x->has_failed && accounts_of_targets(x) <= 1) {
-        tell_failure(x, &x->last);
+    if (x->last != NULL && accounts_of_targets(x) <= 1) {
+        tell_failure(x, x->last);
         return;
     }
     exchange_outcome(x, &o);
-    if (x->has_failed && x->last.upstream_status != 0)
-        x->upstream_status = x->last.upstream_status;
+    if (x->last != NULL && x->last->upstream_status != 0)
+        x->upstream_status = x->last->upstream_status;
     tell_outcome(x, &o);
 }
 
@@ -189,10 +189,12 @@ static enum gate_outcome outcome_of(const struct gate_exchange *x, const struct 
 
 static void keep_failure(struct gate_exchange *x, struct gate_failure *f)
 {
-    gate_failure_finish(&x->last);
-    x->last = *f;
+    if (x->last == NULL)
+        x->last = gate_calloc(1, sizeof *x->last);
+    else
+        gate_failure_finish(x->last);
+    *x->last = *f;
     gate_buf_init(&f->body, GATE_FAILURE_BODY);
-    x->has_failed = true;
 }
 
 static void note(struct gate_exchange *x, const struct gate_failure *f, const struct ruling *r)

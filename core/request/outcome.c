@@ -108,7 +108,7 @@ static void list(struct tally *t, const struct gate_entry *e, const char *text)
 }
 
 /* The last attempt with the account, or NULL. */
-static const struct gate_trace_attempt *attempt_of(const struct gate_trace *trace,
+static const struct gate_trace_attempt *attempt_of(const struct gate_steps *trace,
                                                    const struct gate_account *a)
 {
     for (size_t i = trace->attempt_count; i-- > 0;) {
@@ -120,7 +120,7 @@ static const struct gate_trace_attempt *attempt_of(const struct gate_trace *trac
 }
 
 /* Why the account was passed by at last, or NULL. */
-static const struct gate_skipped *skip_of(const struct gate_trace *trace,
+static const struct gate_skipped *skip_of(const struct gate_steps *trace,
                                           const struct gate_account *a)
 {
     for (size_t i = trace->look_count; i-- > 0;) {
@@ -137,8 +137,8 @@ static void add_account(struct tally *t, const struct gate_exchange *x, const st
 {
     char text[224];
     uint64_t now = gate_clock_wall_ms(), free_at = 0;
-    const struct gate_trace_attempt *attempt = attempt_of(&x->trace, e->account);
-    const struct gate_skipped *skip = skip_of(&x->trace, e->account);
+    const struct gate_trace_attempt *attempt = attempt_of(&x->steps, e->account);
+    const struct gate_skipped *skip = skip_of(&x->steps, e->account);
     enum reason reason = REASON_OTHER;
     if (attempt != NULL) {
         reason = reason_of_verdict(t, attempt->verdict);
@@ -202,12 +202,12 @@ static void judge(struct tally *t, const struct gate_exchange *x)
             o->retry_after_ms = 1000;
         return;
     }
-    o->status = x->has_failed ? gate_failure_status(&x->last) : 503;
+    o->status = x->last != NULL ? gate_failure_status(x->last) : 503;
     if (o->status < 500)
         o->status = 502;
     o->type = "upstream_error";
-    o->code = x->has_failed ? "accounts_failed" : "no_account_available";
-    if (!x->has_failed && t->reasons[REASON_FAILED] > 0)
+    o->code = x->last != NULL ? "accounts_failed" : "no_account_available";
+    if (x->last == NULL && t->reasons[REASON_FAILED] > 0)
         o->limited = "cooldown";
 }
 

@@ -112,10 +112,9 @@ static void on_record(void *arg, bool written)
 void exchange_wait_refresh(struct gate_exchange *x, const struct gate_entry *entry)
 {
     struct exchange_wait *w = begin_wait(x, entry->account);
-    if (x->refreshed == NULL) {
-        x->refreshed = entry->account;
-        gate_account_retain(x->refreshed);
-    }
+    gate_account_retain(entry->account);
+    gate_account_release(x->refreshed);
+    x->refreshed = entry->account;
     exchange_start_keepalive(x);
     gate_credentials_want(x->in.env->credentials, entry->account, entry->attachment->version,
                           on_credentials, w);
@@ -230,7 +229,7 @@ static struct gate_select make_select(struct gate_exchange *x)
     const struct exchange_target *t = exchange_target(x);
     const struct gate_account_policy *policy = gate_generation_policy(env->generation);
     struct gate_instance *instance = (struct gate_instance *)t->instance; /* for its turn */
-    x->trace.strategy = policy->strategy;
+    x->steps.strategy = policy->strategy;
     if (x->tokens == 0)
         x->tokens = x->kind == GATE_USAGE_CHAT ? estimate_tokens(x) : 1;
     if (policy->strategy == GATE_STRATEGY_STICKY && x->sticky == 0)
@@ -259,14 +258,14 @@ static enum exchange_pick take(struct gate_exchange *x, const struct gate_choice
     x->reservation = choice->reservation;
     x->probe = choice->probe;
     x->well = false;
-    struct gate_trace_attempt *t = gate_trace_attempt(&x->trace, x->pin, index);
+    struct gate_trace_attempt *t = gate_steps_attempt(&x->steps, x->pin, index);
     t->target = (uint8_t)x->target;
     t->probe = choice->probe;
     t->last_resort = choice->last_resort;
     t->start_us = gate_clock_mono_us() - x->in.started_us;
     env->quota->ops->numbers(env->quota->instance, x->entry->account->quota, x->kind,
                              gate_clock_wall_ms(), &t->quota);
-    x->trace.tokens_reserved = choice->reservation.tokens;
+    x->steps.tokens_reserved = choice->reservation.tokens;
     x->traced = t;
     if (env->config->counter_flush_ms > 0 || env->store == NULL)
         return EXCHANGE_PICKED;
@@ -285,7 +284,7 @@ enum exchange_pick exchange_pick(struct gate_exchange *x)
         s.order_ctx = &order;
     }
     enum gate_select_result result = gate_select(&s, choice);
-    gate_trace_look(&x->trace, x->pin, x->target, choice);
+    gate_steps_look(&x->steps, x->pin, x->target, choice);
     if (result == GATE_SELECT_CHOSEN)
         return take(x, choice);
     if (result == GATE_SELECT_REFRESH && env->credentials != NULL) {

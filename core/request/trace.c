@@ -8,7 +8,7 @@ struct gate_trace_ring {
     struct gate_trace traces[GATE_TRACE_RING];
 };
 
-void gate_trace_finish(struct gate_trace *t)
+void gate_steps_finish(struct gate_steps *t)
 {
     for (size_t i = 0; i < t->attempt_count; i++)
         gate_table_pin_drop(t->attempts[i].pin);
@@ -21,7 +21,7 @@ void gate_trace_finish(struct gate_trace *t)
     memset(t, 0, sizeof *t);
 }
 
-struct gate_trace_attempt *gate_trace_attempt(struct gate_trace *t, struct gate_table_pin *pin,
+struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *t, struct gate_table_pin *pin,
                                               uint32_t index)
 {
     if (t->attempt_count == GATE_TRACE_MAX_ATTEMPTS)
@@ -34,7 +34,7 @@ struct gate_trace_attempt *gate_trace_attempt(struct gate_trace *t, struct gate_
     return a;
 }
 
-void gate_trace_look(struct gate_trace *t, struct gate_table_pin *pin, size_t target,
+void gate_steps_look(struct gate_steps *t, struct gate_table_pin *pin, size_t target,
                      const struct gate_choice *choice)
 {
     if (choice->skipped_count == 0 || t->look_count == GATE_TRACE_MAX_LOOKS)
@@ -147,16 +147,16 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
     put_number(out, "completion_tokens", t->usage.completion);
     put_number(out, "cached_tokens", t->usage.cached);
     put_bool(out, "usage_estimated", t->usage_estimated);
-    put_number(out, "tokens_reserved", t->tokens_reserved);
+    put_number(out, "tokens_reserved", t->steps.tokens_reserved);
     put_number(out, "generation", t->generation);
-    put_string(out, "strategy", gate_strategy_names[t->strategy]);
+    put_string(out, "strategy", gate_strategy_names[t->steps.strategy]);
     gate_buf_append(out, GATE_STR("\"attempts\":["));
-    for (size_t i = 0; i < t->attempt_count; i++)
-        put_attempt(out, &t->attempts[i]);
+    for (size_t i = 0; i < t->steps.attempt_count; i++)
+        put_attempt(out, &t->steps.attempts[i]);
     close_with(out, ']');
     gate_buf_append(out, GATE_STR(",\"passed_by\":["));
-    for (size_t i = 0; i < t->look_count; i++)
-        put_look(out, &t->looks[i]);
+    for (size_t i = 0; i < t->steps.look_count; i++)
+        put_look(out, &t->steps.looks[i]);
     close_with(out, ']');
     gate_buf_append_byte(out, '}');
 }
@@ -173,19 +173,19 @@ void gate_trace_ring_destroy(struct gate_trace_ring *r)
     if (r == NULL)
         return;
     for (size_t i = 0; i < r->count; i++)
-        gate_trace_finish(&r->traces[i]);
+        gate_steps_finish(&r->traces[i].steps);
     free(r);
 }
 
-void gate_trace_ring_add(struct gate_trace_ring *r, struct gate_trace *t)
+struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r)
 {
     struct gate_trace *slot = &r->traces[r->next];
-    gate_trace_finish(slot);
-    *slot = *t;
-    memset(t, 0, sizeof *t);
+    gate_steps_finish(&slot->steps);
+    memset(slot, 0, sizeof *slot);
     r->next = (r->next + 1) % GATE_TRACE_RING;
     if (r->count < GATE_TRACE_RING)
         r->count++;
+    return slot;
 }
 
 void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,

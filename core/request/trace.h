@@ -1,7 +1,7 @@
 /*
  * trace: what was decided for a request and why: which accounts were looked at, why they were
- * passed by, what each attempt brought. Each exchange fills one; at its end it moves into a ring of
- * its worker, where /admin/api/requests reads it. Worker thread.
+ * passed by, what each attempt brought. Each exchange collects its steps; at its end they move into
+ * a ring of its worker, where /admin/api/requests reads it. Worker thread.
  */
 #ifndef GATE_REQUEST_TRACE_H
 #define GATE_REQUEST_TRACE_H
@@ -42,22 +42,10 @@ struct gate_trace_look {
     struct gate_skipped *skipped;
 };
 
-struct gate_trace {
-    char id[GATE_TRACE_ID];
-    char model[GATE_TRACE_NAME], target[GATE_TRACE_NAME]; /* asked for; sent upstream */
-    char key[GATE_TRACE_NAME], path[GATE_TRACE_NAME];
-    uint64_t at_ms; /* Unix, when the request was complete */
-    enum gate_usage_kind kind;
+/* The steps of one request, as the exchange collects them. Zeroed: none. */
+struct gate_steps {
     enum gate_strategy strategy;
-    uint64_t generation;
-    bool stream;
-    int status;
-    char outcome[64]; /* as in the audit: "success", "error:..." */
-    uint64_t total_us;
-    int64_t first_us;
-    uint64_t bytes_in, bytes_out, tokens_reserved;
-    struct gate_usage usage;
-    bool usage_estimated;
+    uint64_t tokens_reserved;            /* of the last attempt */
     struct gate_trace_attempt *attempts; /* owned */
     size_t attempt_count;
     struct gate_trace_look *looks; /* owned */
@@ -65,13 +53,33 @@ struct gate_trace {
 };
 
 /* Frees what it owns and zeroes it. */
-void gate_trace_finish(struct gate_trace *t);
+void gate_steps_finish(struct gate_steps *s);
 /* Adds an attempt and returns it, or the last one again when there are too many. */
-struct gate_trace_attempt *gate_trace_attempt(struct gate_trace *t, struct gate_table_pin *pin,
+struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *s, struct gate_table_pin *pin,
                                               uint32_t index);
 /* Keeps the accounts that a selection passed by; none: does nothing. */
-void gate_trace_look(struct gate_trace *t, struct gate_table_pin *pin, size_t target,
+void gate_steps_look(struct gate_steps *s, struct gate_table_pin *pin, size_t target,
                      const struct gate_choice *choice);
+
+/* A whole request. */
+struct gate_trace {
+    char id[GATE_TRACE_ID];
+    char model[GATE_TRACE_NAME], target[GATE_TRACE_NAME]; /* asked for; sent upstream */
+    char key[GATE_TRACE_NAME], path[GATE_TRACE_NAME];
+    uint64_t at_ms; /* Unix, when the request was complete */
+    enum gate_usage_kind kind;
+    uint64_t generation;
+    bool stream;
+    int status;
+    char outcome[64]; /* as in the audit: "success", "error:..." */
+    uint64_t total_us;
+    int64_t first_us;
+    uint64_t bytes_in, bytes_out;
+    struct gate_usage usage;
+    bool usage_estimated;
+    struct gate_steps steps;
+};
+
 /* Writes it as a JSON object. */
 void gate_trace_json(const struct gate_trace *t, struct gate_buf *out);
 
@@ -79,8 +87,8 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out);
 struct gate_trace_ring;
 struct gate_trace_ring *gate_trace_ring_create(void);
 void gate_trace_ring_destroy(struct gate_trace_ring *r);
-/* Takes over *t, which is zeroed. */
-void gate_trace_ring_add(struct gate_trace_ring *r, struct gate_trace *t);
+/* The next place, empty: the caller fills it at once. Overwrites the oldest. */
+struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r);
 /* Newest first, at most `limit`; cb returns false to stop. */
 void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,
                           bool (*cb)(void *ctx, const struct gate_trace *t), void *ctx);

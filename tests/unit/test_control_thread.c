@@ -431,7 +431,7 @@ int main(void)
     tcase_add_test(tc, done_cancels_one_that_has_ended_too);
     tcase_add_test(tc, done_sends_again);
     tcase_add_test(tc, destroy_runs_what_is_queued_and_drops_calls);
-    tcase_set_timeout(tc, 5);
+    tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
