@@ -75,9 +75,8 @@ struct admin_wait {
 /* NULL: too many wait; the request was refused. */
 struct admin_wait *admin_wait_begin(struct admin_call *c);
 void admin_wait_end(struct admin_wait *w, int status, struct gate_str json);
-__attribute__((format(printf, 4, 5))) void admin_wait_refuse(struct admin_wait *w, int status,
-                                                             const char *code, const char *format,
-                                                             ...);
+__attribute__((format(printf, 4, 5))) void
+admin_wait_refuse(struct admin_wait *w, int status, const char *code, const char *format, ...);
 
 /* ---------------------------------------------------------------- api_json.c: writing */
 

@@ -209,8 +209,9 @@ static void bulk_from(struct admin_call *c, const cJSON *body, struct gate_str *
                      "action: expected enable, disable, delete, restore, clear, refresh, tag or "
                      "untag.");
     else if (wants_tag != (tag.len > 0))
-        admin_refuse(c, 400, "invalid_value", "tag", "tag: it belongs to the actions tag and untag "
-                                                     "and to these only.");
+        admin_refuse(c, 400, "invalid_value", "tag",
+                     "tag: it belongs to the actions tag and untag "
+                     "and to these only.");
     else
         start(c, (enum action)action, tag, ids, count);
 }

@@ -181,7 +181,8 @@ static void import_from(struct admin_call *c, const cJSON *body, struct gate_str
     json_open(&im.out, "results", '[');
     if (list == NULL)
         import_secret(&im, GATE_STR(""), c->body); /* the file itself */
-    cJSON_ArrayForEach (item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         import_item(&im, item);
     }
     json_close(&im.out, ']');

@@ -270,7 +270,8 @@ bool admin_body_list(struct admin_call *c, const cJSON *body, const char *name, 
     *count = 0;
     if (list == NULL)
         return true;
-    cJSON_ArrayForEach (item, list) {
+    cJSON_ArrayForEach(item, list)
+    {
         fine = fine && cJSON_IsString(item);
         if (fine)
             out[(*count)++] = gate_str_of(item->valuestring);
@@ -296,7 +297,8 @@ static bool read_kind(struct admin_call *c, const cJSON *limits, struct gate_lim
                      limits->string, unknown);
         return false;
     }
-    cJSON_ArrayForEach (value, limits) {
+    cJSON_ArrayForEach(value, limits)
+    {
         uint64_t n;
         unsigned field = 0;
         while (strcmp(gate_limits_names[field], value->string) != 0)

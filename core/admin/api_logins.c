@@ -41,10 +41,9 @@ static void on_begun(void *arg, const struct gate_login_view *view)
     struct admin_wait *wait = arg;
     struct gate_buf out;
     if (view->state != GATE_LOGIN_PENDING && view->state != GATE_LOGIN_DONE) {
-        admin_wait_refuse(wait, 503, "login_failed", "The login at %s did not begin: %s",
-                          view->instance,
-                          view->message[0] != '\0' ? view->message
-                                                   : gate_login_state_names[view->state]);
+        admin_wait_refuse(
+            wait, 503, "login_failed", "The login at %s did not begin: %s", view->instance,
+            view->message[0] != '\0' ? view->message : gate_login_state_names[view->state]);
         return;
     }
     login_json(view, &out);

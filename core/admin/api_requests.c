@@ -30,7 +30,9 @@ struct listing {
     pthread_mutex_t lock; /* of what follows: workers fill it */
     struct found *found;
     size_t count, room;
-    bool truncated;
+    bool truncated;      /* a worker had more than it wrote: */
+    uint64_t horizon_ms; /* nothing older than the last one that it wrote may be shown, as */
+    char horizon_id[GATE_TRACE_ID]; /* what lies between would be left out */
 };
 
 static int compare(uint64_t at_a, const char *id_a, uint64_t at_b, const char *id_b)
@@ -103,6 +105,17 @@ static void keep(struct listing *l, const struct gate_trace *t, struct gate_buf 
     snprintf(f->id, sizeof f->id, "%s", t->id);
 }
 
+static void note_horizon(struct listing *l, const struct gate_trace *last)
+{
+    pthread_mutex_lock(&l->lock);
+    if (!l->truncated || compare(last->at_ms, last->id, l->horizon_ms, l->horizon_id) < 0) {
+        l->horizon_ms = last->at_ms;
+        snprintf(l->horizon_id, sizeof l->horizon_id, "%s", last->id);
+    }
+    l->truncated = true;
+    pthread_mutex_unlock(&l->lock);
+}
+
 static void visit(struct gate_env *env, void *arg)
 {
     struct listing *l = arg;
@@ -121,11 +134,8 @@ static void visit(struct gate_env *env, void *arg)
         keep(l, p->traces[done], &json);
         pthread_mutex_unlock(&l->lock);
     }
-    if (done < p->count && done <= l->limit) {
-        pthread_mutex_lock(&l->lock);
-        l->truncated = true;
-        pthread_mutex_unlock(&l->lock);
-    }
+    if (done < p->count && done <= l->limit)
+        note_horizon(l, p->traces[done - 1]);
     free(p);
 }
 
@@ -137,13 +147,20 @@ static int found_newest_first(const void *a, const void *b)
     return compare(x->at_ms, x->id, y->at_ms, y->id);
 }
 
+static bool is_behind_horizon(const struct listing *l, const struct found *f)
+{
+    return l->truncated && compare(l->horizon_ms, l->horizon_id, f->at_ms, f->id) < 0;
+}
+
 static void put_list(struct listing *l, struct gate_buf *out)
 {
     size_t shown = 0;
     char cursor[CURSOR];
     json_open(out, NULL, '{');
     json_open(out, "requests", '[');
-    for (; shown < l->count && shown < l->limit && out->len < ANSWER_MAX - TRACE_MAX; shown++)
+    for (; shown < l->count && shown < l->limit && out->len < ANSWER_MAX - TRACE_MAX &&
+           !is_behind_horizon(l, &l->found[shown]);
+         shown++)
         json_raw(out, NULL, (struct gate_str){l->found[shown].json, l->found[shown].len});
     json_close(out, ']');
     bool more = shown < l->count || l->truncated;
@@ -248,9 +265,8 @@ static bool read_filters(struct admin_call *c, const struct admin_params *p, str
     l->limit = (size_t)limit;
     /* An alias will do. */
     const struct gate_member *m =
-        l->account[0] != '\0'
-            ? gate_roster_find(c->admin->parts.roster, gate_str_of(l->account))
-            : NULL;
+        l->account[0] != '\0' ? gate_roster_find(c->admin->parts.roster, gate_str_of(l->account))
+                              : NULL;
     if (m != NULL)
         snprintf(l->account, sizeof l->account, "%s", m->account->id);
     return true;

@@ -61,8 +61,8 @@ static bool take_row(void *ctx, const struct gate_audit_row *row)
 static void read_today(struct gate_storage *storage, void *arg)
 {
     struct stats *s = arg;
-    s->problem.status = gate_audit_today(s->admin->parts.audit, storage, s->now_ms, take_row, s,
-                                         &s->problem);
+    s->problem.status =
+        gate_audit_today(s->admin->parts.audit, storage, s->now_ms, take_row, s, &s->problem);
 }
 
 static void add(struct sums *sums, const struct row *row)
@@ -186,9 +186,9 @@ static uint64_t left_today(struct stats *s, const struct gate_member *m)
 
 static void put_states(struct stats *s, struct gate_buf *out)
 {
-    static const char *const names[MAX_STATES] = {
-        "serving", "cooling", "limited", "exhausted", "sign_in", "no_credential", "disabled",
-        "deleted"};
+    static const char *const names[MAX_STATES] = {"serving",   "cooling", "limited",
+                                                  "exhausted", "sign_in", "no_credential",
+                                                  "disabled",  "deleted"};
     size_t count, counts[MAX_STATES] = {0};
     uint64_t left = 0;
     struct gate_member *const *members = gate_roster_members(s->admin->parts.roster, &count);

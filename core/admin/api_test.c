@@ -9,7 +9,13 @@
  * counts in the account's quota; a failure is noted as its last error, but pauses nothing, and a
  * good answer takes a pause off. */
 
-enum { TIMEOUT_MS = 60 * 1000, MAX_MODEL = 256, MAX_BODY = 4096, MAX_REASON = 300, ESTIMATE = 16 /* tokens */ };
+enum {
+    TIMEOUT_MS = 60 * 1000,
+    MAX_MODEL = 256,
+    MAX_BODY = 4096,
+    MAX_REASON = 300,
+    ESTIMATE = 16 /* tokens */
+};
 
 /* One test on its way. */
 struct admin_test {
@@ -224,9 +230,8 @@ static enum gate_status make_body(struct admin_test *t, struct gate_error *err)
     gate_buf_init(&t->body, 4 * MAX_BODY);
     gate_buf_append(&canonical, GATE_STR("{\"model\":"));
     gate_json_put(&canonical, gate_str_of(t->model));
-    gate_buf_append(&canonical,
-                    GATE_STR(",\"messages\":[{\"role\":\"user\",\"content\":\"ping\"}],"
-                             "\"max_tokens\":1}"));
+    gate_buf_append(&canonical, GATE_STR(",\"messages\":[{\"role\":\"user\",\"content\":\"ping\"}],"
+                                         "\"max_tokens\":1}"));
     enum gate_status status = GATE_OK;
     struct gate_writer w = gate_buf_writer(&t->body);
     if (d->render_request == NULL)
@@ -239,9 +244,8 @@ static enum gate_status make_body(struct admin_test *t, struct gate_error *err)
 
 static void fail_unsent(struct admin_test *t, const char *why)
 {
-    const struct result r = {.verdict.kind = GATE_VERDICT_GARBAGE,
-                             .reason = why,
-                             .outcome = GATE_OUTCOME_NOT_SENT};
+    const struct result r = {
+        .verdict.kind = GATE_VERDICT_GARBAGE, .reason = why, .outcome = GATE_OUTCOME_NOT_SENT};
     finish(t, &r);
 }
 
@@ -346,8 +350,8 @@ static void on_refreshed(void *arg, enum gate_status status, const char *why)
         reserve(t, m);
         return;
     }
-    struct result r = {.verdict.kind = status == GATE_EDENIED ? GATE_VERDICT_AUTH
-                                                              : GATE_VERDICT_NETWORK};
+    struct result r = {.verdict.kind =
+                           status == GATE_EDENIED ? GATE_VERDICT_AUTH : GATE_VERDICT_NETWORK};
     snprintf(r.verdict.message, sizeof r.verdict.message,
              "not sent: the token has expired and was not refreshed: %s", why);
     answer(t, &r, 0);

@@ -87,7 +87,8 @@ static const char *find_twice(const cJSON *object)
     size_t count = (size_t)cJSON_GetArraySize(object), n = 0;
     const char **names = gate_calloc(count + 1, sizeof *names), *twice = NULL;
     const cJSON *member;
-    cJSON_ArrayForEach (member, object) {
+    cJSON_ArrayForEach(member, object)
+    {
         names[n++] = member->string;
     }
     qsort(names, n, sizeof *names, compare_names);
@@ -103,7 +104,8 @@ static bool has_twice(const cJSON *value)
     const cJSON *member;
     if (cJSON_IsObject(value) && find_twice(value) != NULL)
         return true;
-    cJSON_ArrayForEach (member, value) {
+    cJSON_ArrayForEach(member, value)
+    {
         if (has_twice(member))
             return true;
     }
@@ -173,7 +175,8 @@ static bool is_allowed(const char *name, const char *allowed)
 const char *gate_json_tree_unknown(const cJSON *object, const char *allowed)
 {
     const cJSON *member;
-    cJSON_ArrayForEach (member, object) {
+    cJSON_ArrayForEach(member, object)
+    {
         if (!is_allowed(member->string, allowed))
             return member->string;
     }

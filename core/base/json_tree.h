@@ -1,8 +1,8 @@
 /*
  * json_tree: small JSON documents that people or programs send, as cJSON trees. cJSON is more
- * lenient than JSON; what it lets pass is refused here, but for the spelling of numbers. Used by admin (bodies) and serve (web
- * search). Pure functions, any thread. Never for what a request's path carries: a chat body is
- * scanned by json.h without building a tree.
+ * lenient than JSON; what it lets pass is refused here, but for the spelling of numbers. Used by
+ * admin (bodies) and serve (web search). Pure functions, any thread. Never for what a request's
+ * path carries: a chat body is scanned by json.h without building a tree.
  */
 #ifndef GATE_BASE_JSON_TREE_H
 #define GATE_BASE_JSON_TREE_H

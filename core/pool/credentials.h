@@ -24,7 +24,8 @@ struct gate_credentials;
 
 enum gate_status gate_credentials_create(struct gate_roster *roster, struct gate_control *control,
                                          struct gate_credentials **out, struct gate_error *err);
-/* Control thread; answers all that wait with GATE_EIO. NULL is fine. */
+/* Control thread, before the store is closed; answers all that wait with GATE_EIO, and what is
+ * still posted when the control thread comes to it. NULL is fine. */
 void gate_credentials_destroy(struct gate_credentials *c);
 
 /* Called once. status GATE_OK: the account has a credential newer than `version`, in the table that
@@ -38,11 +39,14 @@ typedef void (*gate_credentials_cb)(void *arg, enum gate_status status, const ch
 void gate_credentials_want(struct gate_credentials *c, struct gate_account *account,
                            uint64_t version, gate_credentials_cb cb, void *arg);
 
-/* Control thread. A person asks for a refresh now: backoff does not count. */
+/* Control thread. A person asks for a refresh now: neither backoff nor the sign-in mark counts. cb
+ * is never called from inside. */
 void gate_credentials_refresh_now(struct gate_credentials *c, struct gate_member *m,
                                   gate_credentials_cb cb, void *arg);
 
-/* Once a second: starts the refreshes that are due. */
+/* Once a second; now_ms is Unix time. Starts the refreshes that are due, four at once. While
+ * storage takes no writes, tokens that still live are left alone: a rotated one could not be kept.
+ */
 void gate_credentials_tick(struct gate_credentials *c, uint64_t now_ms);
 
 #endif

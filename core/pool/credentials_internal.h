@@ -42,7 +42,8 @@ struct keeper {
     bool background;
     bool leased;
     uint64_t fence;         /* 0 without a lease */
-    uint64_t version;       /* of the credential that it replaces */
+    uint64_t version;       /* of the credential in use when it began */
+    uint64_t expected;      /* the version in storage that it replaces */
     struct gate_buf secret; /* that credential, while the service is asked */
     struct gate_control_call *call;
     struct gate_timer timer; /* WAITING: the next look */

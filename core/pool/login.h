@@ -46,8 +46,9 @@ struct gate_login_view {
 };
 
 /* Starts a flow for an instance whose provider has logins. renew: the account to renew, or NULL: a
- * new one with this alias (empty: made up). cb runs once when the service has given its code or
- * has failed. GATE_EINVAL: the provider has no logins; GATE_ELIMIT: too many flows. */
+ * new one with this alias (empty: made up). cb runs once, later, when the service has given its
+ * code or has failed, or the flow was cancelled before. GATE_EINVAL: the provider has no logins;
+ * GATE_ELIMIT: too many flows. */
 enum gate_status gate_login_start(struct gate_logins *l, struct gate_str instance,
                                   struct gate_member *renew, struct gate_str alias,
                                   void (*cb)(void *arg, const struct gate_login_view *view),

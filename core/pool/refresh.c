@@ -54,10 +54,10 @@ void refresh_end(struct keeper *k, enum gate_status status, const char *why)
         next = w->next;
         if (m == NULL || m->deleted_ms != 0)
             credentials_answer(w, GATE_ENOTFOUND, "the account was deleted");
-        else if (credentials_newer(m, w->version))
+        else if (status == GATE_OK || credentials_newer(m, w->version))
             credentials_answer(w, GATE_OK, "");
         else
-            credentials_answer(w, status != GATE_OK ? status : GATE_EIO, why);
+            credentials_answer(w, status, why);
     }
 }
 
@@ -68,7 +68,7 @@ static void succeed(struct keeper *k)
                       (unsigned)k->failures);
     k->failures = 0;
     k->problem[0] = '\0';
-    refresh_end(k, GATE_OK, "no newer credential came of the refresh");
+    refresh_end(k, GATE_OK, "");
 }
 
 /* Not now: nothing is tried for a while. */
@@ -140,16 +140,27 @@ static void lose_lease(struct keeper *k, const struct gate_member *m)
 
 /* ---- the answer */
 
+/* A version that does not match although nothing newer is there: what was replaced has never
+ * reached storage. The fence still keeps out a gateway that has lost the lease. */
+static enum gate_status write_secret(struct keeper *k, struct gate_member *m,
+                                     struct gate_str secret, struct gate_error *err)
+{
+    struct gate_roster *roster = k->credentials->roster;
+    struct gate_error reload = {.message = ""};
+    bool newer;
+    enum gate_status status = gate_roster_set_secret(roster, m, secret, k->expected, k->fence, err);
+    if (status == GATE_ECONFLICT && gate_roster_reload(roster, m, &newer, &reload) == GATE_OK &&
+        !credentials_newer(m, k->version))
+        status = gate_roster_set_secret(roster, m, secret, UINT64_MAX, k->fence, err);
+    return status;
+}
+
 /* What storage does not take is used from memory and written later: see gate_roster_set_secret. */
 static void store_secret(struct keeper *k, struct gate_member *m, struct gate_str secret)
 {
-    struct gate_roster *roster = k->credentials->roster;
-    struct gate_error err = {.message = ""}, reload = {.message = ""};
-    bool newer;
-    enum gate_status status = gate_roster_set_secret(roster, m, secret, k->version, k->fence, &err);
-    if (status == GATE_ECONFLICT)
-        gate_roster_reload(roster, m, &newer, &reload);
-    if (credentials_newer(m, k->version))
+    struct gate_error err = {.message = ""};
+    enum gate_status status = write_secret(k, m, secret, &err);
+    if (status == GATE_OK || credentials_newer(m, k->version))
         succeed(k);
     else if (status == GATE_ECONFLICT)
         lose_lease(k, m);
@@ -233,7 +244,7 @@ static void ask_service(struct keeper *k, struct gate_member *m)
         succeed(k);
         return;
     }
-    enum gate_status status = gate_roster_secret(c->roster, m, &k->secret, &k->version, &err);
+    enum gate_status status = gate_roster_secret(c->roster, m, &k->secret, &k->expected, &err);
     if (status != GATE_OK) {
         fail(k, err.message);
         return;

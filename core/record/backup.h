@@ -30,8 +30,8 @@ struct gate_backup_sum {
     uint64_t bytes; /* of the file */
 };
 
-/* The thread that opened handle. Writes all its records into a new file of mode 0600, which is there
- * whole and on disk, or not at all. GATE_ECONFLICT: path exists. */
+/* The thread that opened handle. Writes all its records into a new file of mode 0600, which is
+ * there whole and on disk, or not at all. GATE_ECONFLICT: path exists. */
 enum gate_status gate_backup_write(const struct gate_storage_ops *ops, void *handle,
                                    const char *path, struct gate_backup_sum *out,
                                    struct gate_error *err);

@@ -1,4 +1,5 @@
-/* backup, the reading side. The file is foreign: nothing in it is believed before it was checked. */
+/* backup, the reading side. The file is foreign: nothing in it is believed before it was checked.
+ */
 #include "record/backup.h"
 #include "record/backup_format.h"
 #include <errno.h>

@@ -31,7 +31,7 @@ static void on_client_event(h2o_socket_t *sock, const char *err)
     }
 }
 
-static void watch(struct serve_request *r)
+void serve_watch(struct serve_request *r)
 {
     h2o_socket_t *sock = r->conn->sock;
     h2o_socket_dont_read(sock, 1);
@@ -64,6 +64,8 @@ static const char *reason_of(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 201:
+        return "Created";
     case 204:
         return "No Content";
     case 400:
@@ -78,6 +80,8 @@ static const char *reason_of(int status)
         return "Method Not Allowed";
     case 408:
         return "Request Timeout";
+    case 409:
+        return "Conflict";
     case 413:
         return "Payload Too Large";
     case 429:
@@ -124,10 +128,12 @@ static void start(struct serve_request *r, int status, struct gate_str type,
     }
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, NULL,
                           r->id.ptr, r->id.len);
-    add_static_header(r, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    h2o_add_header_by_str(&req->pool, &req->res.headers,
-                          H2O_STRLIT("access-control-expose-headers"), 0, NULL,
-                          H2O_STRLIT("x-request-id, retry-after"));
+    if (!r->own_origin) {
+        add_static_header(r, H2O_TOKEN_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        h2o_add_header_by_str(&req->pool, &req->res.headers,
+                              H2O_STRLIT("access-control-expose-headers"), 0, NULL,
+                              H2O_STRLIT("x-request-id, retry-after"));
+    }
     for (size_t i = 0; i < count; i++) {
         h2o_iovec_t name = h2o_strdup(&req->pool, headers[i].name.ptr, headers[i].name.len);
         add_header(r, serve_str(name), headers[i].value);
@@ -276,6 +282,7 @@ static void on_dispose(void *p)
         r->exchange = NULL;
         gate_exchange_client_gone(x);
     }
+    serve_forward_forget(r);
     forget_unwatched(r);
     gate_buf_finish(&r->sending);
     gate_buf_finish(&r->pending);
@@ -289,15 +296,6 @@ static bool is_id_byte(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
            c == '_' || c == '.';
-}
-
-static uint64_t next_random(struct gate_env *env)
-{
-    /* splitmix64: ids must differ, they need not be secret */
-    uint64_t z = env->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
 }
 
 static struct gate_str find_header(const h2o_req_t *req, const char *name, size_t len)
@@ -319,7 +317,7 @@ static struct gate_str request_id(struct serve_request *r)
     char *id = h2o_mem_alloc_pool(&r->req->pool, 4 + 32);
     memcpy(id, "req_", 4);
     for (size_t part = 0; part < 2; part++) {
-        uint64_t bits = next_random(r->conn->listener->env);
+        uint64_t bits = gate_env_random(r->conn->listener->env);
         for (size_t i = 0; i < 16; i++, bits >>= 4)
             id[4 + part * 16 + i] = hex[bits & 15];
     }
@@ -447,7 +445,8 @@ static size_t route_headers(const struct serve_request *r, struct gate_header *o
     return count;
 }
 
-void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect)
+void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect,
+                          const struct serve_search *search)
 {
     struct gate_header headers[MAX_ROUTE_HEADERS];
     struct gate_exchange_input input = {
@@ -457,7 +456,10 @@ void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops
         .dialect = dialect,
         .method = serve_str(r->req->method),
         .path = r->log_path,
+        .kind = search != NULL ? GATE_USAGE_SEARCH : GATE_USAGE_CHAT,
         .body = serve_str(r->req->entity),
+        .query = search != NULL ? search->query : (struct gate_str){NULL, 0},
+        .rows = search != NULL ? search->rows : 0,
         .request_id = r->id,
         .key_name = GATE_STR("default"),
         .peer = gate_str_of(serve_conn_peer(r->conn)),
@@ -465,7 +467,7 @@ void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops
         .header_count = route_headers(r, headers),
         .started_us = r->started_us,
     };
-    watch(r);
+    serve_watch(r);
     r->exchange = gate_exchange_create(&input);
     gate_exchange_run(r->exchange);
 }

@@ -3,17 +3,17 @@
 
 enum { MAX_LISTING = 8 << 20, MAX_LOGGED = 96, MAX_UI_KEY = 512, MAX_PAGE = 1 << 20 };
 
-static bool method_is(const struct serve_request *r, const char *method)
+bool serve_method_is(const struct serve_request *r, const char *method)
 {
     return h2o_memis(r->req->method.base, r->req->method.len, method, strlen(method));
 }
 
 static bool is_get(const struct serve_request *r)
 {
-    return method_is(r, "GET") || method_is(r, "HEAD");
+    return serve_method_is(r, "GET") || serve_method_is(r, "HEAD");
 }
 
-static void refuse_method(struct serve_request *r, const char *allow)
+void serve_refuse_method(struct serve_request *r, const char *allow)
 {
     char message[GATE_REFUSAL_TEXT];
     struct gate_api_error error;
@@ -29,14 +29,13 @@ static void refuse_not_found(struct serve_request *r)
     serve_refuse(r, &error, NULL, 0);
 }
 
-/* True: go on. Else the request has been answered. */
-static bool check_key(struct serve_request *r)
+bool serve_check_key(struct serve_request *r, const struct gate_auth *auth)
 {
     h2o_req_t *req = r->req;
     ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
     struct gate_str value =
         i < 0 ? (struct gate_str){NULL, 0} : serve_str(req->headers.entries[i].value);
-    enum gate_auth_result result = gate_auth_bearer(r->conn->listener->auth, value);
+    enum gate_auth_result result = gate_auth_bearer(auth, value);
     if (result == GATE_AUTH_OK)
         return true;
     struct gate_api_error error;
@@ -128,8 +127,8 @@ static void answer_root(struct serve_request *r)
 {
     serve_answer(r, 200, GATE_STR("application/json"), NULL, 0,
                  GATE_STR("{\"name\":\"llm-gate\",\"version\":\"" GATE_VERSION
-                          "\",\"endpoints\":[\"POST /v1/chat/completions\",\"GET "
-                          "/v1/models\",\"GET /health\"]}"));
+                          "\",\"endpoints\":[\"POST /v1/chat/completions\",\"POST "
+                          "/v1/tools/web_search\",\"GET /v1/models\",\"GET /health\"]}"));
 }
 
 /* ---- GET /<API_KEY>/ui */
@@ -179,19 +178,24 @@ static void dispatch_v1(struct serve_request *r, struct gate_str path)
     bool models = gate_str_eq(path, GATE_STR("/v1/models"));
     bool one_model =
         gate_str_starts(path, GATE_STR("/v1/models/")) && path.len > sizeof "/v1/models/" - 1;
-    if (method_is(r, "OPTIONS")) {
+    if (serve_method_is(r, "OPTIONS")) {
         answer_preflight(r);
-    } else if (!check_key(r)) {
+    } else if (!serve_check_key(r, r->conn->listener->auth)) {
         return;
     } else if (dialect != NULL) {
-        if (!method_is(r, "POST"))
-            refuse_method(r, "POST, OPTIONS");
+        if (!serve_method_is(r, "POST"))
+            serve_refuse_method(r, "POST, OPTIONS");
         else
-            serve_start_exchange(r, dialect);
+            serve_start_exchange(r, dialect, NULL);
+    } else if (gate_str_eq(path, GATE_STR("/v1/tools/web_search"))) {
+        if (!serve_method_is(r, "POST"))
+            serve_refuse_method(r, "POST, OPTIONS");
+        else
+            serve_web_search(r);
     } else if (models || one_model) {
         size_t prefix = sizeof "/v1/models/" - 1;
         if (!is_get(r))
-            refuse_method(r, "GET, HEAD, OPTIONS");
+            serve_refuse_method(r, "GET, HEAD, OPTIONS");
         else
             answer_models(r, models ? (struct gate_str){NULL, 0}
                                     : (struct gate_str){path.ptr + prefix, path.len - prefix});
@@ -212,7 +216,7 @@ static struct gate_str loggable(struct gate_str path, struct gate_str key)
 static bool is_known(struct gate_str path)
 {
     return gate_str_starts(path, GATE_STR("/v1/")) || gate_str_eq(path, GATE_STR("/")) ||
-           gate_str_eq(path, GATE_STR("/health"));
+           gate_str_eq(path, GATE_STR("/health")) || serve_is_admin(path);
 }
 
 void serve_dispatch(struct serve_request *r)
@@ -222,13 +226,15 @@ void serve_dispatch(struct serve_request *r)
     r->log_path = key.len > 0 || is_known(path) ? loggable(path, key) : GATE_STR("/[unknown]");
     if (gate_str_starts(path, GATE_STR("/v1/"))) {
         dispatch_v1(r, path);
+    } else if (serve_is_admin(path)) {
+        serve_admin(r);
     } else if (key.len > 0) {
         answer_console(r, key);
     } else if (gate_str_eq(path, GATE_STR("/health")) || gate_str_eq(path, GATE_STR("/"))) {
-        if (method_is(r, "OPTIONS"))
+        if (serve_method_is(r, "OPTIONS"))
             answer_preflight(r);
         else if (!is_get(r))
-            refuse_method(r, "GET, HEAD, OPTIONS");
+            serve_refuse_method(r, "GET, HEAD, OPTIONS");
         else if (path.len == 1)
             answer_root(r);
         else

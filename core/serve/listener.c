@@ -292,6 +292,8 @@ struct gate_listener *gate_listener_create(h2o_context_t *ctx, struct gate_env *
     l->ctx = ctx;
     l->env = env;
     l->auth = auth;
+    if (env->config->admin_key != NULL)
+        l->admin_auth = gate_auth_create(gate_str_of(env->config->admin_key));
     l->console = console;
     l->accept.ctx = ctx;
     l->accept.hosts = ctx->globalconf->hosts;
@@ -338,5 +340,6 @@ void gate_listener_destroy(struct gate_listener *l)
     gate_timer_disarm(l->env->timers, &l->sweep);
     gate_timer_disarm(l->env->timers, &l->accept_pause);
     l->ctx->storage.entries[0].data = NULL;
+    gate_auth_destroy(l->admin_auth);
     free(l);
 }

@@ -2,8 +2,9 @@
  * serve: where clients come in. One listener for each worker accepts connections on the worker's
  * loop, reads requests through libh2o, answers the small endpoints itself and hands API calls to
  * request/exchange. Used by worker.c. Files: listener.c (connections and their clocks),
- * downstream.c (one request: h2o <-> exchange), endpoints.c (which address does what),
- * http_errors.c (libh2o's own refusals), auth.c (keys).
+ * downstream.c (one request: h2o <-> exchange), endpoints.c (which address does what), search.c
+ * (web search), admin.c (/admin/api, handed to the control thread), http_errors.c (libh2o's own
+ * refusals), auth.c (keys).
  */
 #ifndef GATE_SERVE_SERVE_H
 #define GATE_SERVE_SERVE_H

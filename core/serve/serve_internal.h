@@ -38,6 +38,7 @@ struct gate_listener {
     h2o_context_t *ctx;
     struct gate_env *env;
     const struct gate_auth *auth;
+    struct gate_auth *admin_auth; /* NULL: auth opens the admin API too */
     gate_console_cb console;
     h2o_accept_ctx_t accept;
     h2o_socket_t *sock; /* NULL when draining */
@@ -58,15 +59,17 @@ struct serve_request {
     h2o_req_t *req;
     struct serve_conn *conn;
     struct gate_exchange *exchange; /* NULL: answered here, or over */
+    struct serve_forward *forward;  /* NULL: does not wait for the admin API */
     struct gate_buf sending, pending;
     uint64_t started_us;
     uint64_t sending_since_ms;
     struct gate_str id;       /* request id, in the pool */
     struct gate_str log_path; /* path without query and keys, in the pool */
     bool started, in_flight, ended, complete;
-    bool chunked;   /* the body is framed here, one chunk for each send */
-    bool watching;  /* the socket tells when the client leaves */
-    bool unwatched; /* it cannot: the sweep looks instead */
+    bool chunked;    /* the body is framed here, one chunk for each send */
+    bool watching;   /* the socket tells when the client leaves */
+    bool unwatched;  /* it cannot: the sweep looks instead */
+    bool own_origin; /* no page of another origin may read the answer */
 };
 
 /* listener.c */
@@ -81,10 +84,32 @@ void serve_answer(struct serve_request *r, int status, struct gate_str content_t
                   const struct gate_header *headers, size_t header_count, struct gate_str body);
 void serve_refuse(struct serve_request *r, const struct gate_api_error *error,
                   const struct gate_header *headers, size_t header_count);
-void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect);
+/* What a web search asks for; query lies in the request's pool. */
+struct serve_search {
+    struct gate_str query;
+    uint32_t rows;
+};
+/* search: NULL for a chat request. */
+void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect,
+                          const struct serve_search *search);
+/* From now on it is noticed when the client leaves. For requests whose answer comes later. */
+void serve_watch(struct serve_request *r);
 
 /* endpoints.c */
 void serve_dispatch(struct serve_request *r);
+bool serve_method_is(const struct serve_request *r, const char *method);
+void serve_refuse_method(struct serve_request *r, const char *allow);
+/* True: go on. Else the request has been answered. */
+bool serve_check_key(struct serve_request *r, const struct gate_auth *auth);
+
+/* admin.c: everything below /admin/api */
+bool serve_is_admin(struct gate_str path);
+void serve_admin(struct serve_request *r);
+/* The client is gone, or the answer is on its way. */
+void serve_forward_forget(struct serve_request *r);
+
+/* search.c: POST /v1/tools/web_search */
+void serve_web_search(struct serve_request *r);
 
 /* http_errors.c */
 void serve_http_errors_register(h2o_pathconf_t *pathconf, size_t max_body);

@@ -89,9 +89,10 @@ static void take_results(struct gate_curl *h)
     CURLMsg *m;
     int left;
     while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
-        struct gate_control_call *call;
+        char *owner = NULL;
         CURLcode result = m->data.result;
-        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &owner);
+        struct gate_control_call *call = (struct gate_control_call *)(void *)owner;
         if (result != CURLE_OK) {
             fail(call, call->problem != NULL        ? call->problem
                        : call->curl_text[0] != '\0' ? call->curl_text

@@ -200,21 +200,31 @@ static enum gate_limit_name take_at(struct attempt *a, uint64_t *second)
     }
 }
 
-/* Puts what was taken where it will be found again. */
-static void charge(struct attempt *a, uint64_t second, uint64_t tokens,
+/* Puts what was taken where it will be found again. False: it could only go into a second of
+ * another day; everything was given back. */
+static bool charge(struct attempt *a, uint64_t second, uint64_t tokens,
                    struct gate_reservation *out)
 {
     struct window_kind *k = a->k;
+    struct window_meter *requests = &k->meters[WINDOW_REQUESTS];
     struct charge c = {
+        .second = window_minute_charge(k, requests, second, 1),
         .minute_tokens = a->wants[WINDOW_TOKENS].minute,
         .day_tokens = a->wants[WINDOW_TOKENS].day,
     };
 
-    c.second = window_minute_charge(k, &k->meters[WINDOW_REQUESTS], second, 1);
+    if (c.second != second && window_day_of(c.second, a->offset_s) != a->days[WINDOW_REQUESTS]) {
+        window_minute_return(requests, c.second, 1);
+        window_minute_take(requests, 1, 0); /* as before the charge */
+        untake(a, WINDOW_METERS);
+        a->clock = c.second;
+        return false;
+    }
     c.token_second = window_minute_charge(k, &k->meters[WINDOW_TOKENS], c.second, c.minute_tokens);
     out->at_ms = c.second * 1000 > a->now_ms ? c.second * 1000 : a->now_ms;
     out->tokens = tokens;
     charge_pack(&c, out);
+    return true;
 }
 
 struct refusal {
@@ -279,9 +289,9 @@ static enum gate_limit_name try_all(struct attempt *a, uint64_t tokens,
     if (full != GATE_LIMIT_NONE)
         return full;
     atomic_fetch_add(&a->k->busy, 1);
-    full = take_at(a, &second);
-    if (full == GATE_LIMIT_NONE)
-        charge(a, second, tokens, out);
+    do {
+        full = take_at(a, &second);
+    } while (full == GATE_LIMIT_NONE && !charge(a, second, tokens, out));
     atomic_fetch_sub(&a->k->busy, 1);
     return full;
 }

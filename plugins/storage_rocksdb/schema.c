@@ -117,7 +117,7 @@ static enum gate_status take_step(struct rocks_store *s, const struct rocks_migr
 enum gate_status rocks_schema_migrate(struct rocks_store *s, const struct rocks_migration *steps,
                                       size_t count, struct gate_error *err)
 {
-    size_t schema;
+    size_t schema = 0;
     enum gate_status status = rocks_schema_check(s, count, &schema, err);
     char line[128];
 

@@ -245,6 +245,24 @@ START_TEST(storage_takes_no_credential)
 }
 END_TEST
 
+START_TEST(storage_takes_no_writes_for_longer_than_a_token_lives)
+{
+    add_account(g, 'a', gate_clock_wall_ms());
+    memory_storage_set_mode(&memory, MEMORY_STORAGE_FAIL_WRITES);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(want(g, "svc/a", NULL), GATE_OK);
+        advance(HOUR_MS);
+    }
+    ck_assert_str_eq(look_at(g, "svc/a").access, "access-a-4");
+    memory_storage_set_mode(&memory, MEMORY_STORAGE_WELL);
+    ck_assert_int_eq(want(g, "svc/a", NULL), GATE_OK);
+    ck_assert_uint_eq(service_requests(&service), 4);
+    struct gateway *other = gateway_start();
+    ck_assert_str_eq(look_at(other, "svc/a").access, "access-a-5");
+    gateway_stop(other);
+}
+END_TEST
+
 /* ---- deleted meanwhile */
 
 static void work_restore(struct work *w)
@@ -334,6 +352,7 @@ static void add(TCase *tests)
     tcase_add_test(tests, storage_fails_while_the_token_lives);
     tcase_add_test(tests, storage_takes_no_lease);
     tcase_add_test(tests, storage_takes_no_credential);
+    tcase_add_test(tests, storage_takes_no_writes_for_longer_than_a_token_lives);
     tcase_add_test(tests, deleted_during_a_refresh);
     tcase_add_test(tests, purged_during_a_refresh);
     tcase_add_test(tests, deleted_while_another_gateway_has_the_lease);
