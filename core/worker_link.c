@@ -42,7 +42,7 @@ static void on_admin_reply(void *ctx, int status, struct gate_str json)
     f->status = status;
     gate_buf_append(&f->json, json);
     if (!gate_mailbox_post(f->mailbox, bring_reply, f))
-        free_forwarded(f); /* the worker has ended, and its clients with it */
+        bring_reply(f); /* the worker has ended, and its clients with it: ctx is freed */
 }
 
 static void handle_admin(void *arg)

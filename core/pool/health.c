@@ -174,9 +174,9 @@ void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f
     for (;;) {
         bool paused = word != 0 && (until_of(word) == 0 || now_ms < until_of(word));
         /* Requests that were on their way fail too: they neither shorten the pause nor count as a
-         * further one. */
-        if (paused &&
-            (until_of(word) == 0 || (until_of(fresh) != 0 && until_of(fresh) <= until_of(word))))
+         * further one. What the service names itself may be longer. */
+        bool longer = until_of(fresh) == 0 || (f->exact && until_of(fresh) > until_of(word));
+        if (paused && (until_of(word) == 0 || !longer))
             return;
         if (!atomic_compare_exchange_weak(&a->live.word, &word, fresh))
             continue;

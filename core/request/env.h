@@ -31,8 +31,9 @@ struct gate_env {
     struct gate_audit_batch *audit;
     struct gate_trace_ring *recent;
     struct gate_choice *scratch; /* of the selection at hand: too big for each request */
-    /* Hands a request for /admin/api to the control thread; reply runs on this worker, once, and
-     * never before forward returns. Views are copied. False: too many wait already. NULL in tests.
+    /* Hands a request for /admin/api to the control thread; reply runs on this worker (or
+     * elsewhere when it has ended, with its clients), once, and never before forward returns. Views
+     * are copied. False: too many wait already. NULL in tests.
      */
     bool (*forward_admin)(struct gate_env *env, struct gate_str method, struct gate_str path,
                           struct gate_str query, struct gate_str body,
