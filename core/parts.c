@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
+
+enum { BUSY_POLL_MS = 20 };
 
 /* ---- what touches no data */
 
@@ -29,9 +32,13 @@ static enum gate_status load_quota(struct gate_parts *p, struct gate_error *err)
     return status;
 }
 
-static enum gate_status load_storage(struct gate_parts *p, struct gate_error *err)
+enum gate_status gate_parts_load_storage(struct gate_parts *p, struct gate_error *err)
 {
     const struct gate_config_plugin *c = &p->config->storage;
+    enum gate_status status = gate_registry_load(
+        p->config->plugin_dir, gate_host_services(p->config->allow_private), &p->registry, err);
+    if (status != GATE_OK)
+        return status;
     p->storage_plugin = gate_registry_find(p->registry, GATE_KIND_STORAGE, gate_str_of(c->plugin));
     if (p->storage_plugin == NULL)
         return gate_fail(err, GATE_ENOTFOUND,
@@ -45,14 +52,11 @@ static enum gate_status load_storage(struct gate_parts *p, struct gate_error *er
 enum gate_status gate_parts_load(struct gate_parts *p, struct gate_error *err)
 {
     const struct gate_config *c = p->config;
-    enum gate_status status =
-        gate_registry_load(c->plugin_dir, gate_host_services(c->allow_private), &p->registry, err);
+    enum gate_status status = gate_parts_load_storage(p, err);
     if (status == GATE_OK)
         status = gate_pool_create(c, p->registry, &p->pool, err);
     if (status == GATE_OK)
         status = load_quota(p, err);
-    if (status == GATE_OK)
-        status = load_storage(p, err);
     if (status == GATE_OK)
         status = gate_generation_load(c->conf_dir, c->script_dir, c->mappings, c->mapping_count, 1,
                                       &p->generation, err);
@@ -112,6 +116,8 @@ static void open_on_control(void *arg)
     if (o->status != GATE_OK)
         return;
     gate_logins_create(p->roster, p->control, &p->logins);
+    if (p->idle)
+        return;
     const struct gate_rounds_parts rounds = {
         .config = p->config,
         .control = p->control,
@@ -138,10 +144,30 @@ enum gate_status gate_parts_open(struct gate_parts *p, struct gate_error *err)
     return o.status;
 }
 
-static void close_on_control(void *arg)
+/* No new refreshes, and does one run? */
+static void quieten(void *arg)
 {
     struct gate_parts *p = arg;
     gate_rounds_destroy(p->rounds);
+    p->rounds = NULL;
+    p->refreshing = p->credentials != NULL && gate_credentials_busy(p->credentials);
+}
+
+/* A service that has just replaced a token gets the time to say so. */
+static void wait_for_refreshes(struct gate_parts *p)
+{
+    const struct timespec pause = {.tv_nsec = BUSY_POLL_MS * 1000000};
+    for (int waited = 0; waited < GATE_REFRESH_TIMEOUT_MS; waited += BUSY_POLL_MS) {
+        gate_control_call(p->control, quieten, p);
+        if (!p->refreshing)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+static void close_on_control(void *arg)
+{
+    struct gate_parts *p = arg;
     gate_logins_destroy(p->logins);
     gate_credentials_destroy(p->credentials);
     if (p->roster != NULL)
@@ -152,6 +178,7 @@ static void close_on_control(void *arg)
 void gate_parts_finish(struct gate_parts *p)
 {
     if (p->control != NULL) {
+        wait_for_refreshes(p);
         gate_control_call(p->control, close_on_control, p);
         gate_control_destroy(p->control);
     }

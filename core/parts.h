@@ -26,9 +26,15 @@ struct gate_parts {
     struct gate_logins *logins;
     struct gate_alerts *alerts;
     struct gate_rounds *rounds;
+    bool refreshing;     /* at the end: a service has been asked for a token */
     uint64_t started_ms; /* wall clock */
+    bool idle; /* set before open by a command that only looks or changes something: nothing is
+                  refreshed, watched or cleared away by itself */
 };
 
+/* Loads the plugins and finds that of the storage: all that a command needs which works on the
+ * stored data as a whole. gate_parts_load does it too. p->config is there. */
+enum gate_status gate_parts_load_storage(struct gate_parts *p, struct gate_error *err);
 /* Loads what a check needs and what touches no data: plugins, instances, scripts. p->config is
  * there. */
 enum gate_status gate_parts_load(struct gate_parts *p, struct gate_error *err);

@@ -77,7 +77,7 @@ struct gate_attachment {
     _Atomic uint32_t refs;
     const struct gate_instance *instance;
     void *state;            /* account_attach's */
-    uint64_t version;       /* of the credential; a refresh makes a higher one */
+    uint64_t version;       /* of the account's credentials in this process: only grows */
     uint64_t expires_at_ms; /* Unix: the access token's end; 0: none */
 };
 

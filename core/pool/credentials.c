@@ -266,3 +266,12 @@ void gate_credentials_destroy(struct gate_credentials *c)
         }
     release(c);
 }
+
+bool gate_credentials_busy(const struct gate_credentials *c)
+{
+    for (size_t i = 0; i < CREDENTIALS_BUCKETS; i++)
+        for (const struct keeper *k = c->buckets[i]; k != NULL; k = k->next)
+            if (k->state == KEEPER_SENT)
+                return true;
+    return false;
+}

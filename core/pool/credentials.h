@@ -44,6 +44,10 @@ void gate_credentials_want(struct gate_credentials *c, struct gate_account *acco
 void gate_credentials_refresh_now(struct gate_credentials *c, struct gate_member *m,
                                   gate_credentials_cb cb, void *arg);
 
+/* Control thread. True while a service has been asked for a token: an end now could lose one that
+ * it has already replaced. */
+bool gate_credentials_busy(const struct gate_credentials *c);
+
 /* Once a second; now_ms is Unix time. Starts the refreshes that are due, four at once. While
  * storage takes no writes, tokens that still live are left alone: a rotated one could not be kept.
  */

@@ -44,7 +44,8 @@ struct gate_member {
     char *seed;                /* fingerprint of the seed it was made from, or NULL */
     uint32_t saved_changes;    /* live.changes when its condition was written last */
     struct gate_buf unwritten; /* a secret that storage did not take yet */
-    uint64_t unwritten_version;
+    uint64_t stored_version;   /* of the record that the credential in use came from */
+    uint64_t next_version;     /* of the next attachment: these only grow */
 };
 
 struct gate_roster;
@@ -121,7 +122,8 @@ enum gate_status gate_roster_restore(struct gate_roster *r, struct gate_member *
 /* A person acted ("try again now"): cooldowns, exhaustion and sign-in marks are taken off. */
 void gate_roster_clear(struct gate_roster *r, struct gate_member *m);
 
-/* Reads the secret as it is now (storage or configuration) and its version. A secret: wipe. */
+/* Reads the secret as it is now (storage or configuration) and the version of its record in
+ * storage, which is what gate_roster_set_secret expects. A secret: wipe. */
 enum gate_status gate_roster_secret(struct gate_roster *r, const struct gate_member *m,
                                     struct gate_buf *out, uint64_t *version,
                                     struct gate_error *err);

@@ -40,8 +40,9 @@ void roster_set_text(char **field, struct gate_str text);
 void roster_set_tags(struct gate_member *m, const struct gate_str *tags, size_t count);
 
 /* roster_secret.c */
-/* Prepares the secret with the provider; the old attachment goes. Fills m->problem on failure. */
-enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t version);
+/* Prepares the secret with the provider; the old attachment goes. Fills m->problem on failure.
+ * stored: the version of the secret's record in storage; 0: it has none. */
+enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t stored);
 /* Attaches what configuration or storage holds. */
 void roster_attach_stored(struct gate_roster *r, struct gate_member *m);
 void roster_write_unwritten(struct gate_roster *r, struct gate_member *m);

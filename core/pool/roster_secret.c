@@ -1,7 +1,7 @@
 /* The roster's credentials: from configuration or storage to the provider and to the workers. */
 #include "pool/roster_internal.h"
 
-enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t version)
+enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t stored)
 {
     const struct gate_instance *inst = m->account->instance;
     struct gate_credential credential = {m->account->kind, secret};
@@ -11,9 +11,10 @@ enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, ui
     if (m->account->kind == GATE_CREDENTIAL_OAUTH && inst->ops->credential_expires != NULL)
         expires = inst->ops->credential_expires(inst->state, &credential);
     enum gate_status status =
-        gate_attachment_create(inst, &credential, version, expires, &fresh, &m->problem);
+        gate_attachment_create(inst, &credential, ++m->next_version, expires, &fresh, &m->problem);
     if (status != GATE_OK)
         return status;
+    m->stored_version = stored;
     gate_attachment_release(m->attachment);
     m->attachment = fresh;
     return GATE_OK;
@@ -31,7 +32,7 @@ enum gate_status gate_roster_secret(struct gate_roster *r, const struct gate_mem
     }
     if (m->unwritten.len > 0) {
         gate_buf_append(out, gate_buf_str(&m->unwritten));
-        *version = m->unwritten_version;
+        *version = m->stored_version;
         return GATE_OK;
     }
     return roster_get_secret(r, m->account->id, out, version, err);
@@ -51,11 +52,10 @@ void roster_attach_stored(struct gate_roster *r, struct gate_member *m)
 }
 
 /* Keeps a secret that storage did not take, for the next tick. */
-static void keep_unwritten(struct gate_member *m, struct gate_str secret, uint64_t version)
+static void keep_unwritten(struct gate_member *m, struct gate_str secret)
 {
     gate_buf_wipe(&m->unwritten);
     gate_buf_append(&m->unwritten, secret);
-    m->unwritten_version = version;
 }
 
 static void use(struct gate_roster *r, struct gate_member *m)
@@ -87,8 +87,8 @@ enum gate_status gate_roster_set_secret(struct gate_roster *r, struct gate_membe
     if (status == GATE_OK) {
         gate_buf_wipe(&m->unwritten);
     } else {
-        version = m->attachment != NULL ? m->attachment->version + 1 : 1;
-        keep_unwritten(m, secret, version);
+        version = m->stored_version; /* what the next write replaces */
+        keep_unwritten(m, secret);
         gate_log_error("account %s: its new credential is in memory only, storage fails: %s",
                        m->account->id, err->message);
     }
@@ -101,13 +101,17 @@ void roster_write_unwritten(struct gate_roster *r, struct gate_member *m)
 {
     struct gate_error err;
     uint64_t version = 0;
-    if (roster_put_secret(r, m->account->id, gate_buf_str(&m->unwritten), UINT64_MAX, 0, &version,
-                          &err) != GATE_OK)
-        return;
-    roster_attach(m, gate_buf_str(&m->unwritten), version);
-    gate_buf_wipe(&m->unwritten);
-    roster_publish(r);
-    gate_log_info("account %s: its credential is in storage now", m->account->id);
+    enum gate_status status = roster_put_secret(r, m->account->id, gate_buf_str(&m->unwritten),
+                                                m->stored_version, 0, &version, &err);
+    if (status == GATE_OK) {
+        m->stored_version = version;
+        gate_buf_wipe(&m->unwritten);
+        gate_log_info("account %s: its credential is in storage now", m->account->id);
+    } else if (status == GATE_ECONFLICT) {
+        bool newer; /* another gateway has renewed it meanwhile: its token is the one that lives */
+        gate_buf_wipe(&m->unwritten);
+        gate_roster_reload(r, m, &newer, &err);
+    }
 }
 
 enum gate_status gate_roster_reload(struct gate_roster *r, struct gate_member *m, bool *newer,
@@ -116,14 +120,15 @@ enum gate_status gate_roster_reload(struct gate_roster *r, struct gate_member *m
     struct gate_buf secret;
     uint64_t version = 0;
     *newer = false;
-    if (m->source == GATE_MEMBER_CONFIG || m->unwritten.len > 0)
+    if (m->source == GATE_MEMBER_CONFIG)
         return GATE_OK;
     gate_buf_init(&secret, ROSTER_MAX_SECRET);
     enum gate_status status = roster_get_secret(r, m->account->id, &secret, &version, err);
-    if (status == GATE_OK && (m->attachment == NULL || version > m->attachment->version)) {
+    if (status == GATE_OK && (m->attachment == NULL || version > m->stored_version)) {
         status = roster_attach(m, gate_buf_str(&secret), version);
         if (status == GATE_OK) {
             *newer = true;
+            gate_buf_wipe(&m->unwritten);
             use(r, m);
         } else {
             *err = m->problem;

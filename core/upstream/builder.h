@@ -25,6 +25,7 @@ struct gate_built {
     struct iovec *parts; /* the body: pieces of the original and of text */
     size_t part_count;
     bool has_content_type; /* given by `header` */
+    const char *method;    /* of a control call; NULL: POST with a body, else GET */
 };
 
 struct gate_edit {

@@ -11,7 +11,6 @@ struct gate_curl {
     struct gate_curl_list waiting; /* for their turn */
     struct gate_curl_list running; /* known to multi */
     struct gate_curl_list ended;   /* done is to be called */
-    struct gate_curl_list telling; /* done is being called for these, one after the other */
 };
 
 static void list_append(struct gate_curl_list *list, struct gate_control_call *call)
@@ -111,15 +110,10 @@ bool gate_curl_run(struct gate_curl *h)
     start_waiting(h);
     curl_multi_perform(h->multi, &active);
     take_results(h);
-    /* Those that end while done is called are told next time: a done that sends a call which fails
-     * at once must not keep the thread here. */
-    while (h->ended.first != NULL) {
+    /* At most as many as there are now: a done that sends a call which fails at once must not keep
+     * the thread here. */
+    for (size_t left = h->ended.count; left > 0 && h->ended.first != NULL; left--) {
         struct gate_control_call *call = h->ended.first;
-        list_remove(call);
-        list_append(&h->telling, call);
-    }
-    while (h->telling.first != NULL) {
-        struct gate_control_call *call = h->telling.first;
         list_remove(call);
         gate_curl_call_tell(call);
         gate_curl_call_free(call);

@@ -202,6 +202,8 @@ static int set_message(struct gate_control_call *call, const struct gate_built *
         bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.ptr);
         bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
     }
+    if (request->method != NULL)
+        bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
     add_header(call, "Expect:");
     add_lines(call, request->lines);
     add_lines(call, gate_buf_str(&request->own_lines));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { broken, chatStream, inStream, pages, refusals } from '../upstream/scenarios.mjs';
-import { assertError, closedPort, textOf } from './helper.mjs';
+import { assertError, closedPort, noCooldown, textOf } from './helper.mjs';
 import { startTwoUpstreams } from './two_upstreams.mjs';
 
 const { openai, qwen, using, stop } = await startTwoUpstreams();
@@ -11,7 +11,10 @@ after(stop);
 test("a list of targets falls to the next on failures that are not the client's", () =>
     using(
         {
-            conf: { 'routing.lua': 'return function() return { "qwen/a", "openai/b" } end' },
+            conf: {
+                ...noCooldown,
+                'routing.lua': 'return function() return { "qwen/a", "openai/b" } end',
+            },
         },
         async (gateway) => {
             const failures = {
@@ -78,7 +81,7 @@ test('no other target once the answer has begun', () =>
         },
     ));
 
-test('the last failure is the one that is told when every target fails', () =>
+test('when every target fails the client is told what each of them said', () =>
     using(
         {
             conf: { 'routing.lua': 'return function() return { "qwen/a", "openai/b" } end' },
@@ -86,7 +89,11 @@ test('the last failure is the one that is told when every target fails', () =>
         async (gateway) => {
             qwen.push(refusals['server-error']);
             openai.push(refusals['rate-limit']);
-            assertError(await gateway.chat('m'), 429, { message: /Too many requests/ });
+            assertError(await gateway.chat('m'), 502, {
+                type: 'upstream_error',
+                code: 'accounts_failed',
+                message: /qwen\/0: overloaded \(.*openai\/0: rate_limited \(Too many requests\)/,
+            });
         },
     ));
 

@@ -17,6 +17,7 @@ import {
     UPSTREAM_KEY,
     assertError,
     closedPort,
+    noCooldown,
     payloads,
     slow,
     startGateway,
@@ -29,9 +30,10 @@ const SOON = 300 * slow; // the short clocks of these tests, in ms
 let mock, gateway, quick;
 
 before(async () => {
-    ({ mock, gateway } = await startPair());
+    ({ mock, gateway } = await startPair({ conf: noCooldown }));
     quick = await startGateway({
         conf: {
+            ...noCooldown,
             'gateway.lua': `return {
                 clocks = { first_token_ms = ${SOON}, idle_ms = ${SOON}, total_ms = ${4 * SOON} },
             }`,
@@ -47,6 +49,7 @@ test('the upstream cannot be reached: 502', async () => {
         'http://does-not-exist.invalid/v1',
     ]) {
         const lost = await startGateway({
+            conf: noCooldown,
             env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: base },
         });
         for (const stream of [false, true]) {

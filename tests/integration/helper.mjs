@@ -81,6 +81,11 @@ export async function run(args, { env = {}, cwd, timeout = 10000 * slow } = {}) 
     return { code, signal, ...out, output: out.stdout + out.stderr };
 }
 
+// An accounts.lua for tests that look at one failure after the other: no account pauses after one.
+export const noCooldown = {
+    'accounts.lua': 'return { on_error = function() return { cooldown_ms = 0 } end }',
+};
+
 // Files for LLM_GATE_CONF_DIR: { "routing.lua": "return ..." }.
 export function confDir(files) {
     const dir = tempDir('conf');

@@ -164,7 +164,12 @@ test('addresses that come with a login must be public and https', async () => {
             assert.match(error.message, /qwen|resource_url|private|https/i, resource);
         }
         if (gatewayOrNull) {
-            assertError(await gatewayOrNull.chat('coder-model'), 502, {}, resource);
+            assertError(
+                await gatewayOrNull.chat('coder-model'),
+                401,
+                { code: 'accounts_need_sign_in', message: /no usable credential/ },
+                resource,
+            );
             await gatewayOrNull.stop();
         }
         assert.equal(mock.requests.length, seen, resource);

@@ -4,9 +4,17 @@ import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
 import { recordings } from '../upstream/recordings.mjs';
 import { chatBody, chatStream, chunkOf, refusals, streamOf } from '../upstream/scenarios.mjs';
-import { API_KEY, startGateway, startPair, stopAll, until } from './helper.mjs';
+import {
+    API_KEY,
+    UPSTREAM_KEY,
+    noCooldown,
+    startGateway,
+    startPair,
+    stopAll,
+    until,
+} from './helper.mjs';
 
-let mock, gateway, bare, client;
+let mock, gateway, bare, patient, client;
 const messages = [{ role: 'user', content: 'Say hello to Zoë.' }];
 const tools = [
     {
@@ -33,9 +41,13 @@ const connect = (target, apiKey = API_KEY) =>
 before(async () => {
     ({ mock, gateway } = await startPair({ conf: 'shipped' }));
     bare = await startGateway({ conf: 'shipped' }); // no provider but echo
+    patient = await startGateway({
+        conf: noCooldown,
+        env: { OPENAI_API_KEY: UPSTREAM_KEY, OPENAI_BASE_URL: mock.base },
+    });
     client = connect(gateway);
 });
-after(() => stopAll(gateway, bare, mock));
+after(() => stopAll(gateway, bare, patient, mock));
 
 test('chat', async () => {
     mock.push({ body: chatBody('Hello, Zoë! 😀') });
@@ -233,7 +245,7 @@ test('refusals of the upstream keep their type', async () => {
         }
         for (const stream of [false, true]) {
             mock.push(scenario);
-            await assert.rejects(create(client, 'm', { stream }), (error) => {
+            await assert.rejects(create(connect(patient), 'm', { stream }), (error) => {
                 assert.ok(error instanceof type, `${name}: ${error}`);
                 return true;
             });

@@ -30,7 +30,8 @@ test('started with nothing', async (t) => {
         assert.equal(readFileSync(file, 'utf8').trim(), key);
         assert.equal(statSync(file).mode & 0o777, 0o600);
         assert.equal(statSync(dataDir).mode & 0o077, 0);
-        assert.deepEqual(readdirSync(dataDir), ['api_key']);
+        assert.deepEqual(readdirSync(dataDir).sort(), ['api_key', 'db', 'secret.key']);
+        assert.equal(statSync(join(dataDir, 'secret.key')).mode & 0o777, 0o600);
         assert.match(first.log, new RegExp(`http://127\\.0\\.0\\.1:${first.port}/\\S*ui`));
     });
 

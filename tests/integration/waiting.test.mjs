@@ -3,7 +3,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chunkOf, stalls } from '../upstream/scenarios.mjs';
-import { UPSTREAM_KEY, chatRequest, payloads, slow, startGateway, startPair, stopAll } from './helper.mjs';
+import {
+    UPSTREAM_KEY,
+    chatRequest,
+    noCooldown,
+    payloads,
+    slow,
+    startGateway,
+    startPair,
+    stopAll,
+} from './helper.mjs';
 
 const EVERY = 40 * slow; // ms
 const PATIENCE = 12 * EVERY;
@@ -14,6 +23,7 @@ before(async () => {
     ({ mock, gateway: plain } = await startPair());
     gateway = await startGateway({
         conf: {
+            ...noCooldown,
             'gateway.lua': `return {
                 clocks = { keepalive_ms = ${EVERY}, first_token_ms = ${PATIENCE} },
             }`,
