@@ -62,8 +62,9 @@ static enum gate_status open_source(struct source *s, const char *path, struct g
         return GATE_OK;
     if (ferror(s->file))
         return gate_fail(err, GATE_EIO, "%s: reading failed", path);
-    /* "llm-gate backup " and another number: a later format. */
-    if (memcmp(line, BACKUP_LINE, n - 2) == 0)
+    /* Another number: a later format. */
+    if (memcmp(line, BACKUP_LINE, n - 2) == 0 && line[n - 2] >= '2' && line[n - 2] <= '9' &&
+        line[n - 1] == '\n')
         return gate_fail(err, GATE_EPARSE,
                          "%s: a newer llm-gate wrote this backup; restore it with that version",
                          path);

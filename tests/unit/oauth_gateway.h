@@ -163,6 +163,7 @@ static inline void add_account(struct gateway *g, char name, uint64_t ends_ms)
 struct seen {
     bool there, deleted;
     uint64_t version, expires_ms;
+    uint64_t stored; /* version of its record in storage */
     char access[64], alias[64], error[512];
     enum gate_condition condition;
     struct gate_account *account;
@@ -188,6 +189,7 @@ static inline void work_look(struct work *w)
     snprintf(s->alias, sizeof s->alias, "%s", w->m->alias);
     if (w->m->attachment != NULL) {
         s->version = w->m->attachment->version;
+        s->stored = w->m->stored_version;
         s->expires_ms = w->m->attachment->expires_at_ms;
         snprintf(s->access, sizeof s->access, "%s", (char *)w->m->attachment->state);
     }

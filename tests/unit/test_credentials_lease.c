@@ -129,7 +129,7 @@ START_TEST(a_late_answer_yields_to_who_has_the_lease_now)
     ck_assert_uint_eq(first.by_status[GATE_OK], 1);
     ck_assert_uint_eq(second.by_status[GATE_OK], 1);
     ck_assert_uint_eq(service_requests(&service), 2);
-    ck_assert_uint_eq(look_at(g, "svc/a").version, look_at(other, "svc/a").version);
+    ck_assert_uint_eq(look_at(g, "svc/a").stored, look_at(other, "svc/a").stored);
     gateway_stop(other);
 }
 END_TEST
