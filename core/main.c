@@ -1,42 +1,70 @@
 /* main: the command line. Puts the parts together in the order in which they need each other, and
  * tells the operator in plain text what came of it. */
 #include "base/clock.h"
+#include "command.h"
 #include "worker.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { EXIT_USAGE = 2, KEEP_BYTES = 64 << 20, MAX_URL = 80, MAX_MODEL = 256 };
+enum { KEEP_BYTES = 64 << 20, MAX_MODEL = 256 };
 
 static const char usage_text[] =
-    "Usage: llm-gate [COMMAND]\n"
+    "Usage: llm-gate [COMMAND [ARGUMENT...]]\n"
     "\n"
-    "  run        serve until SIGTERM or SIGINT (this is what happens without a command)\n"
-    "  check      check the configuration, the plugins and the scripts; exit 0 if all is fine\n"
-    "  plugins    list the plugins, their versions and their options\n"
-    "  --help     this text\n"
-    "  --version  the version\n";
+    "  run               serve until SIGTERM or SIGINT (this is what happens without a command)\n"
+    "  check             check the configuration, the plugins and the scripts; exit 0 if all is "
+    "fine\n"
+    "  plugins           list the plugins, their versions and their options\n"
+    "  login [PROVIDER]  sign in to a provider (\"qwen\" if none is named) with a code\n"
+    "  accounts          list the accounts\n"
+    "  backup FILE       write all stored data into a file; the gateway may run\n"
+    "  restore FILE      put a backup in the place of the stored data\n"
+    "  --help            this text; COMMAND --help: that command's options\n"
+    "  --version         the version\n";
 
 static const char variables_text[] =
     "\n"
     "Environment (all optional; an empty variable counts as not set):\n"
     "  API_KEY                 key that clients present; made and kept in a file if not set\n"
+    "  ADMIN_KEY               key of the admin API and the console; API_KEY if not set\n"
+    "  LLM_GATE_SECRET         encrypts stored credentials; a key file in the data directory if "
+    "not set\n"
     "  DASHSCOPE_API_KEY       Qwen by API key (DASHSCOPE_BASE_URL: another address)\n"
     "  OPENAI_API_KEY          any OpenAI-compatible service, at OPENAI_BASE_URL\n"
-    "  QWEN_CREDS_JSON         Qwen by a stored OAuth login\n"
+    "  QWEN_CREDS_JSON         Qwen by a stored OAuth login; also files qwen_creds_*.json\n"
+    "  QWEN_CLIENT_ID          client id of Qwen's logins, if not the usual one\n"
     "  MODEL_MAPPINGS          {\"name\":\"model\"}, names that clients use for models\n"
+    "  CHAT_DAILY_LIMIT        chat requests a day of each account, 0: no limit\n"
+    "  CHAT_RPM_LIMIT          chat requests a minute of each account\n"
+    "  SEARCH_DAILY_LIMIT      web searches a day of each account\n"
+    "  SEARCH_RPM_LIMIT        web searches a minute of each account\n"
+    "  ALERT_WEBHOOK_URL       where alerts are posted (also ALERT_ENABLED, ALERT_WEBHOOK_TYPE,\n"
+    "                          ALERT_WEBHOOK_SECRET, ALERT_QUOTA_THRESHOLD_PERCENT)\n"
+    "  AUDIT_SUCCESS_LOG       0: no log lines of requests that went well\n"
+    "  AUDIT_RETENTION_DAYS    days that minute counts are kept, 30 if not set\n"
     "  LOG_LEVEL               DEBUG, INFO, WARN or ERROR\n"
     "  LLM_GATE_LOG_FORMAT     text or json\n"
     "  LLM_GATE_LISTEN         address:port, 127.0.0.1:8080 if not set\n"
     "  LLM_GATE_DATA_DIR       ./data if not set\n"
-    "  LLM_GATE_CONF_DIR       gateway.lua, models.lua and routing.lua; ./conf if not set\n"
+    "  LLM_GATE_CONF_DIR       gateway.lua, models.lua, routing.lua and accounts.lua; ./conf if "
+    "not set\n"
     "  LLM_GATE_SCRIPT_DIR     Lua library of the scripts\n"
     "  LLM_GATE_PLUGIN_DIR     plugins/ beside the binary if not set\n"
     "  LLM_GATE_WORKERS        threads that serve, one for each CPU if not set\n"
     "  LLM_GATE_MAX_BODY       bytes of a request's body, 33554432 if not set\n"
+    "  LLM_GATE_MAX_ATTEMPTS   attempts of one request over all accounts, 32 if not set\n"
+    "  LLM_GATE_FAILOVER_MS    no new attempt after this much of a request, 300000 if not set\n"
+    "  LLM_GATE_COUNTER_FLUSH_MS\n"
+    "                          counts of this long may be lost when the process is killed, 500 if "
+    "not\n"
+    "                          set\n"
     "  LLM_GATE_DRAIN_MS       time for running requests at the end, 30000 if not set\n"
     "  LLM_GATE_ALLOW_PRIVATE  1: addresses that arrive from outside may be private\n"
     "\n"
@@ -58,17 +86,6 @@ static void prepare_process(void)
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-}
-
-/* An address that a browser on this machine can open: a wildcard stands for any. */
-static void make_url(char *out, size_t cap, const char *host, uint16_t port)
-{
-    if (strcmp(host, "0.0.0.0") == 0)
-        host = "127.0.0.1";
-    else if (strcmp(host, "::") == 0)
-        host = "::1";
-    snprintf(out, cap, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host,
-             (unsigned)port);
 }
 
 /* The model for the first try: echo, which always answers, or else the first there is. */
@@ -99,13 +116,40 @@ static void print_new_key(const struct gate_parts *p, const char *url)
                url, key, model);
 }
 
+/* Read-only pages of a library: what only its loading and the start have touched leaves memory, and
+ * what is needed again comes back from the page cache. The storage library alone takes 8 MB else.
+ */
+static int drop_pages(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    const uintptr_t page = *(const uintptr_t *)arg;
+
+    (void)size;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+        uintptr_t begin = (info->dlpi_addr + h->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t end = (info->dlpi_addr + h->p_vaddr + h->p_memsz) & ~(page - 1);
+
+        if (h->p_type == PT_LOAD && (h->p_flags & PF_W) == 0 && end > begin)
+            madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+static void trim_memory(void)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+    dl_iterate_phdr(drop_pages, &page);
+    malloc_trim(0);
+}
+
 /* gate_serve's callback: connections are accepted now. */
 static void on_ready(void *ctx, const char *host, uint16_t port)
 {
     const struct gate_parts *p = ctx;
-    char url[MAX_URL];
+    char url[GATE_COMMAND_URL];
 
-    make_url(url, sizeof url, host, port);
+    gate_command_url(url, sizeof url, host, port);
     gate_log_info("llm-gate %s: serving on %s port %u with %u workers", GATE_VERSION, host,
                   (unsigned)port, (unsigned)p->config->workers);
     printf("llm-gate %s listens on %s\n", GATE_VERSION, url);
@@ -117,6 +161,7 @@ static void on_ready(void *ctx, const char *host, uint16_t port)
         printf("  console  %s/<API key>/ui\n", url);
     }
     fflush(stdout);
+    trim_memory();
 }
 
 static int fail_start(const struct gate_parts *p, const struct gate_error *err)
@@ -339,21 +384,34 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(void);
+        int (*run_with)(int argc, char **argv); /* takes arguments */
     } commands[] = {
-        {"run", command_run},           {"check", command_check}, {"plugins", command_plugins},
-        {"--help", command_help},       {"-h", command_help},     {"help", command_help},
-        {"--version", command_version}, {"-V", command_version},  {"version", command_version},
+        {"run", command_run, NULL},
+        {"check", command_check, NULL},
+        {"plugins", command_plugins, NULL},
+        {"login", NULL, gate_command_login},
+        {"accounts", NULL, gate_command_accounts},
+        {"backup", NULL, gate_command_backup},
+        {"restore", NULL, gate_command_restore},
+        {"--help", command_help, NULL},
+        {"-h", command_help, NULL},
+        {"help", command_help, NULL},
+        {"--version", command_version, NULL},
+        {"-V", command_version, NULL},
+        {"version", command_version, NULL},
     };
-
+    enum { COUNT = sizeof commands / sizeof commands[0] };
     size_t at = 0;
 
     if (argc < 2)
         return command_run();
-    while (at < sizeof commands / sizeof commands[0] && strcmp(argv[1], commands[at].name) != 0)
+    while (at < COUNT && strcmp(argv[1], commands[at].name) != 0)
         at++;
-    if (at < sizeof commands / sizeof commands[0] && argc == 2)
+    if (at < COUNT && commands[at].run_with != NULL)
+        return commands[at].run_with(argc - 1, argv + 1);
+    if (at < COUNT && argc == 2)
         return commands[at].run();
-    fprintf(stderr, "llm-gate: unknown argument \"%s\"\n\n%s",
-            argv[at < sizeof commands / sizeof commands[0] ? 2 : 1], usage_text);
-    return EXIT_USAGE;
+    fprintf(stderr, "llm-gate: unknown argument \"%s\"\n\n%s", argv[at < COUNT ? 2 : 1],
+            usage_text);
+    return GATE_COMMAND_USAGE;
 }

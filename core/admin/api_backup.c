@@ -91,8 +91,8 @@ static void answer(struct admin_backup *b)
     json_num(&out, "records", b->sum.records);
     json_num(&out, "bytes", b->sum.bytes);
     json_text(&out, "note",
-              "Credentials in it are encrypted: keep LLM_GATE_SECRET, or data/secret.key, with it. "
-              "llm-gate restore FILE puts it back.");
+              "Credentials in it are encrypted: keep LLM_GATE_SECRET, or secret.key of the "
+              "data directory, with it. llm-gate restore FILE puts it back.");
     json_close(&out, '}');
     admin_wait_end(b->wait, 200, gate_buf_str(&out));
     gate_buf_finish(&out);

@@ -116,6 +116,7 @@ enum gate_status gate_pool_create(const struct gate_config *config,
             continue;
         struct gate_instance *inst = &pool->instances[pool->count];
         inst->position = pool->count++;
+        atomic_init(&inst->accounts, (uint32_t)c->account_count);
         status = create_instance(inst, c, registry, &why);
         if (status != GATE_OK)
             gate_fail(err, status, "provider %s: %s", c->name, why.message);

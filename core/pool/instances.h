@@ -25,7 +25,7 @@ struct gate_instance {
     struct gate_clocks clocks;
     bool ask_usage;
     /* How many accounts it has that are not deleted, whatever their state: without any it serves no
-     * model. Written by the roster. */
+     * model. At first those of the configuration; then the roster writes it. */
     _Atomic uint32_t accounts;
     _Atomic uint64_t turn; /* of round_robin and weighted */
 };

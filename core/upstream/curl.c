@@ -115,6 +115,7 @@ bool gate_curl_run(struct gate_curl *h)
     for (size_t left = h->ended.count; left > 0 && h->ended.first != NULL; left--) {
         struct gate_control_call *call = h->ended.first;
         list_remove(call);
+        gate_timers_touch(h->timers, gate_clock_mono_ms()); /* done may arm timers */
         gate_curl_call_tell(call);
         gate_curl_call_free(call);
     }

@@ -222,6 +222,24 @@ void window_sweep(struct window_kind *k, uint64_t clock)
     atomic_store(&k->swept, clock);
 }
 
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+bool window_look_again(const struct window_kind *k, int *looks)
+{
+    if (atomic_load(&k->busy) == 0 || *looks == WINDOW_LOOKS)
+        return false;
+    ++*looks;
+    relax();
+    return true;
+}
+
 /* What the slots of `count` seconds from `first` on hold of these seconds. */
 static uint64_t sum_of_seconds(const struct window_meter *m, uint64_t first, uint64_t count)
 {

@@ -143,6 +143,12 @@ void window_day_return(struct window_meter *m, uint64_t day, uint64_t n);
 /* Drops from both rings what has left the window at `clock`. */
 void window_sweep(struct window_kind *k, uint64_t clock);
 
+/* What is in the way of a reserver may be held by a thread that is about to give it back. Waits for
+ * a moment and says whether to look again: while others are at it, at most WINDOW_LOOKS times.
+ * *looks starts at 0. */
+enum { WINDOW_LOOKS = 32 };
+bool window_look_again(const struct window_kind *k, int *looks);
+
 /* What a meter holds at `clock`. A thread at work may let the minute look fuller, never emptier. */
 uint64_t window_minute_used(const struct window_kind *k, const struct window_meter *m,
                             uint64_t clock);

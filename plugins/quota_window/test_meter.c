@@ -117,6 +117,25 @@ START_TEST(test_slots_ahead_of_the_clock)
 }
 END_TEST
 
+START_TEST(test_look_again)
+{
+    struct gate_reservation res;
+    int looks = 0;
+
+    ck_assert(!window_look_again(kind, &looks));
+    atomic_store(&kind->busy, 1);
+    for (int i = 0; i < WINDOW_LOOKS; i++)
+        ck_assert(window_look_again(kind, &looks));
+    ck_assert(!window_look_again(kind, &looks));
+    /* A thread that never comes back does not hold up anyone. */
+    rig.limits[GATE_USAGE_CHAT].requests_per_minute = 1;
+    put(NOW_S, 1);
+    ck_assert(!rig_reserve(&rig, 0, &res));
+    rig.limits[GATE_USAGE_CHAT].requests_per_minute = 2;
+    ck_assert(rig_reserve(&rig, 0, &res));
+}
+END_TEST
+
 TCase *case_meter(void)
 {
     TCase *tc = tcase_create("meter");
@@ -125,6 +144,7 @@ TCase *case_meter(void)
     tcase_add_test(tc, test_left_behind);
     tcase_add_test(tc, test_slot_reused);
     tcase_add_test(tc, test_charged_behind_the_sweep);
+    tcase_add_test(tc, test_look_again);
     tcase_add_test(tc, test_day_left_behind);
     tcase_add_test(tc, test_slots_ahead_of_the_clock);
     return tc;

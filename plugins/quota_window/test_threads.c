@@ -2,7 +2,6 @@
 #include "test_window.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 
 enum {
@@ -15,8 +14,6 @@ enum {
     SECONDS = 400, /* that the clock of test_never_too_many passes */
     CONCURRENCY = 3,
     RACING_RPM = 4,
-    UNDONE_ROUNDS = 2000,
-    HOLD_LOOPS = 400,
 };
 
 struct hammer {
@@ -33,7 +30,6 @@ struct hammer {
     _Atomic uint64_t by_second[SECONDS + 1];
     _Atomic uint64_t by_day[2];
     uint64_t *log; /* the second of each that was admitted */
-    _Atomic int turn;
     pthread_barrier_t start;
 };
 
@@ -283,72 +279,6 @@ START_TEST(test_exact)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- what others undo */
-
-enum { IDLE, ASKED, HELD, UNDONE }; /* of hammer.turn */
-
-static void wait_for_turn(struct hammer *h, int turn)
-{
-    for (int i = 1; atomic_load(&h->turn) < turn; i++)
-        if (i % 1000 == 0)
-            sched_yield();
-}
-
-/* Another reserver that takes the last place and soon undoes it, being refused for something
- * else. */
-static void *take_and_undo(void *arg)
-{
-    struct hammer *h = arg;
-    struct window_kind *k = &h->rig.state->kinds[GATE_USAGE_CHAT];
-    struct window_meter *m = &k->meters[WINDOW_REQUESTS];
-
-    for (int i = 0; i < UNDONE_ROUNDS; i++) {
-        wait_for_turn(h, ASKED);
-        atomic_fetch_add(&k->busy, 1);
-        window_minute_take(m, 1, 0);
-        atomic_store(&h->turn, HELD);
-        for (int j = 0; j < HOLD_LOOPS; j++)
-            atomic_signal_fence(memory_order_seq_cst);
-        window_minute_untake(m, 1);
-        atomic_fetch_sub(&k->busy, 1);
-        atomic_store(&h->turn, UNDONE);
-        while (atomic_load(&h->turn) == UNDONE)
-            sched_yield();
-    }
-    return NULL;
-}
-
-/* Nobody is refused for that, unless the other is stopped just then, as it may be on a machine with
- * other work. Looking but once would mean to be refused nearly always. */
-START_TEST(test_undone_meanwhile)
-{
-    struct hammer *h = hammer_open(NULL, 0);
-    uint64_t refused = 0;
-    pthread_t other;
-
-    h->rig.limits[GATE_USAGE_CHAT].requests_per_minute = 1;
-    ck_assert_int_eq(pthread_create(&other, NULL, take_and_undo, h), 0);
-    for (int i = 0; i < UNDONE_ROUNDS; i++) {
-        struct gate_reservation res;
-
-        atomic_store(&h->turn, ASKED);
-        wait_for_turn(h, HELD);
-        if (reserve(h, h->rig.now_ms, 0, &res))
-            settle(h, h->rig.now_ms, &res, GATE_OUTCOME_NOT_SENT, 0);
-        else
-            refused++;
-        wait_for_turn(h, UNDONE);
-        atomic_store(&h->turn, IDLE);
-    }
-    ck_assert_int_eq(pthread_join(other, NULL), 0);
-    if (getenv("SHOW"))
-        printf("refused %d of %d\n", (int)refused, UNDONE_ROUNDS);
-    ck_assert_uint_lt(refused, UNDONE_ROUNDS / 2);
-    ck_assert_uint_eq(rig_numbers(&h->rig).requests_minute, 0);
-    hammer_close(h);
-}
-END_TEST
-
 /* ---------------------------------------------------------------- saving meanwhile */
 
 static void *save_all_the_time(void *arg)
@@ -408,7 +338,6 @@ TCase *case_threads(void)
     tcase_add_test(tc, test_never_too_many);
     tcase_add_test(tc, test_racing_clock);
     tcase_add_test(tc, test_exact);
-    tcase_add_test(tc, test_undone_meanwhile);
     tcase_add_test(tc, test_save_meanwhile);
     return tc;
 }

@@ -17,10 +17,7 @@ static const struct gate_option options[] = {
                      NULL},
 };
 
-enum {
-    RETRY_MAX = 32,           /* looks at a full meter that another thread may be about to undo */
-    IN_FLIGHT_HINT_MS = 1000, /* nobody knows when a running request ends */
-};
+enum { IN_FLIGHT_HINT_MS = 1000 }; /* nobody knows when a running request ends */
 
 struct instance {
     int64_t offset_s;
@@ -270,15 +267,6 @@ static void sweep(struct attempt *a)
     atomic_fetch_sub(&a->k->busy, 1);
 }
 
-static void relax(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 /* Takes and charges, or returns the limit that is full. */
 static enum gate_limit_name try_all(struct attempt *a, uint64_t tokens,
                                     struct gate_reservation *out)
@@ -320,6 +308,7 @@ static enum gate_status reserve(void *instance, void *state, enum gate_usage_kin
     };
     enum gate_limit_name full;
     struct refusal r;
+    int looks = 0;
 
     if (atomic_load(&k->swept) != a.clock)
         sweep(&a);
@@ -329,13 +318,8 @@ static enum gate_status reserve(void *instance, void *state, enum gate_usage_kin
         sweep(&a);
         full = try_all(&a, tokens, out);
     }
-    /* What is in the way may be held by a thread that is about to give it back. */
-    for (int i = 0; i < RETRY_MAX && full != GATE_LIMIT_NONE && full != GATE_LIMIT_UPSTREAM; i++) {
-        if (atomic_load(&k->busy) == 0)
-            break;
-        relax();
+    while (full != GATE_LIMIT_NONE && full != GATE_LIMIT_UPSTREAM && window_look_again(k, &looks))
         full = try_all(&a, tokens, out);
-    }
     if (full == GATE_LIMIT_NONE)
         return GATE_OK;
     r = refusal_of(&a, full);

@@ -8,7 +8,7 @@ enum {
     KEYS = 24,
     LEASES = 3,
     OWNERS = 3,
-    STEPS = 40000,
+    STEPS = 20000,
     MAX_TTL_MS = 400,
     MAX_STEP_MS = 8,
     REOPEN_EVERY = 400, /* steps, on average */

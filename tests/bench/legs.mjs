@@ -87,7 +87,8 @@ export async function spawnGateway(upstream, { secure = false } = {}) {
     const env = {
         PATH: process.env.PATH, API_KEY: KEY, LLM_GATE_LISTEN: `127.0.0.1:${port}`,
         LLM_GATE_WORKERS: '1', LLM_GATE_DATA_DIR: join(data, 'data'),
-        LLM_GATE_CONF_DIR: join(here, 'conf'), OPENAI_API_KEY: 'sk-bench-upstream',
+        LLM_GATE_CONF_DIR: join(here, 'conf'), BENCH_KEY: 'sk-bench-upstream',
+        CHAT_RPM_LIMIT: '900000000', CHAT_DAILY_LIMIT: '900000000',
         OPENAI_BASE_URL: secure ? `https://localhost:${upstream.tlsPort}/v1`
             : `http://127.0.0.1:${upstream.port}/v1`,
         SSL_CERT_FILE: CERT,
