@@ -32,8 +32,8 @@ static const char usage[] =
     "  --no-qr        show none\n"
     "  --help         this text\n"
     "\n"
-    "Ctrl-C cancels. Exit status: 0 signed in, 1 not (refused, expired, failed), 2 wrong "
-    "arguments.\n";
+    "Ctrl-C cancels. Exit status: 0 signed in, 1 not (refused, expired, failed), 2 wrong\n"
+    "arguments, 130 cancelled.\n";
 
 struct login {
     struct command_link link;

@@ -60,8 +60,12 @@ int command_options(int argc, char **argv, const char *usage, const struct comma
                                       options[i].value != NULL ? required_argument : no_argument,
                                       NULL, FIRST + (int)i};
     snprintf(title, sizeof title, "llm-gate %s", argv[0]);
+    char *name = argv[0];
     argv[0] = title; /* getopt's messages begin with it */
     while (result < 0 && (id = getopt_long(argc, argv, "h", list, NULL)) != -1)
         result = take(id, usage, options, count);
-    return result >= 0 ? result : take_operand(argc, argv, usage, operand);
+    if (result < 0)
+        result = take_operand(argc, argv, usage, operand);
+    argv[0] = name;
+    return result;
 }

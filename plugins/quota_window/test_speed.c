@@ -71,6 +71,19 @@ static void call_numbers(struct bench *b, int i)
     b->sum += rig_numbers(&b->rig).requests_minute;
 }
 
+static void count_bytes(void *ctx, struct gate_str bytes)
+{
+    *(uint64_t *)ctx = bytes.len;
+}
+
+static void call_save(struct bench *b, int i)
+{
+    struct gate_writer out = {&b->sum, count_bytes};
+
+    (void)i;
+    b->rig.ops->save(b->rig.instance, b->rig.state, &out);
+}
+
 static void call_observe(struct bench *b, int i)
 {
     struct rig *r = &b->rig;
@@ -128,6 +141,8 @@ START_TEST(test_speed)
     measure(&b, "reserve, refused", call_refused);
     ck_assert_uint_eq(b.sum, CALLS * ROUNDS);
     measure(&b, "observe, 8 headers", call_observe);
+    measure(&b, "save, both rings full", call_save);
+    printf("speed: saved in %llu bytes\n", (unsigned long long)b.sum);
     printf("speed: state of one account: %zu bytes\n", r->ops->state_size);
     rig_close(r);
 }

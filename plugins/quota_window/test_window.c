@@ -1,8 +1,6 @@
 /* Tests of quota_window's rules, each on one account with a clock that only the test moves. */
 #include "test_window.h"
 
-#include <stdlib.h>
-
 static struct rig rig;
 static struct gate_limits *limits = &rig.limits[GATE_USAGE_CHAT];
 
@@ -430,49 +428,6 @@ START_TEST(test_thread_that_slept)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- the console */
-
-START_TEST(test_snapshot)
-{
-    static const char expected[] =
-        "{\"zone\":\"+08:00\",\"chat\":{"
-        "\"requests_minute\":{\"used\":2,\"limit\":3,\"percent\":66,"
-        "\"resets_at_ms\":1699934471000},"
-        "\"requests_day\":{\"used\":2,\"limit\":2000,\"percent\":0,"
-        "\"resets_at_ms\":1699977600000},"
-        "\"tokens_minute\":{\"used\":30,\"limit\":20,\"percent\":150,"
-        "\"resets_at_ms\":1699934471000},"
-        "\"tokens_day\":{\"used\":30,\"limit\":null,\"percent\":null,"
-        "\"resets_at_ms\":1699977600000},"
-        "\"concurrency\":{\"used\":1,\"limit\":4,\"percent\":25},"
-        "\"blocked_until_ms\":null},"
-        "\"search\":{"
-        "\"requests_minute\":{\"used\":0,\"limit\":null,\"percent\":null,"
-        "\"resets_at_ms\":null},"
-        "\"requests_day\":{\"used\":0,\"limit\":null,\"percent\":null,"
-        "\"resets_at_ms\":1699977600000},"
-        "\"tokens_minute\":{\"used\":0,\"limit\":null,\"percent\":null,"
-        "\"resets_at_ms\":null},"
-        "\"tokens_day\":{\"used\":0,\"limit\":null,\"percent\":null,"
-        "\"resets_at_ms\":1699977600000},"
-        "\"concurrency\":{\"used\":0,\"limit\":null,\"percent\":null},"
-        "\"blocked_until_ms\":1699934415000}}";
-    struct gate_header block = {GATE_STR("retry-after"), GATE_STR("5")};
-    struct gate_reservation res;
-    struct heap json;
-    struct gate_writer out = heap_writer(&json);
-
-    ck_assert(rig_reserve(&rig, 10, &res));
-    rig.now_ms += 10000;
-    rig_answer(&rig, 20);
-    *limits = (struct gate_limits){3, 2000, 20, 0, 4};
-    rig.ops->observe(rig.instance, rig.state, GATE_USAGE_SEARCH, &block, 1, rig.now_ms);
-    rig.ops->snapshot(rig.instance, rig.state, rig.limits, rig.now_ms, &out);
-    ck_assert_str_eq(json.ptr, expected);
-    free(json.ptr);
-}
-END_TEST
-
 static TCase *case_rules(void)
 {
     TCase *tc = tcase_create("rules");
@@ -495,7 +450,6 @@ static TCase *case_rules(void)
     tcase_add_test(tc, test_clock_goes_back_a_little);
     tcase_add_test(tc, test_clock_was_set_back);
     tcase_add_test(tc, test_thread_that_slept);
-    tcase_add_test(tc, test_snapshot);
     return tc;
 }
 
@@ -507,6 +461,7 @@ int main(void)
 
     suite_add_tcase(suite, case_rules());
     suite_add_tcase(suite, case_facts());
+    suite_add_tcase(suite, case_report());
     suite_add_tcase(suite, case_stored());
     suite_add_tcase(suite, case_trace());
     suite_add_tcase(suite, case_meter());

@@ -84,6 +84,7 @@ static inline bool draw_chance(uint64_t *seed, uint64_t of_1000)
 }
 
 TCase *case_facts(void);
+TCase *case_report(void);
 TCase *case_stored(void);
 TCase *case_trace(void);
 TCase *case_meter(void);

@@ -24,9 +24,16 @@ const image = readFileSync(binary);
 export const sanitized = image.includes('__asan_') || image.includes('__tsan_');
 export const slow = sanitized ? 5 : 1;
 
+const tempDirs = [];
+process.on('exit', () => {
+    for (const dir of tempDirs) {
+        rmSync(dir, { recursive: true, force: true });
+    }
+});
+
 export function tempDir(name) {
     const dir = mkdtempSync(join(tmpdir(), `gate-${name}-`));
-    process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+    tempDirs.push(dir);
     return dir;
 }
 

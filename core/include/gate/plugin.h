@@ -706,9 +706,9 @@ struct gate_quota_numbers {
 
 /* What was taken by a reservation; the gateway keeps it and hands it back to settle. */
 struct gate_reservation {
-    uint64_t at_ms;
-    uint64_t tokens;
-    uint64_t opaque[2];
+    uint64_t at_ms;     /* when it counts as taken: now_ms, or later if that was behind */
+    uint64_t tokens;    /* the estimate */
+    uint64_t opaque[2]; /* the plugin's: what it takes to correct it */
 };
 
 enum gate_outcome {
@@ -731,23 +731,31 @@ struct gate_quota_ops {
      * lock. */
     size_t state_size;
 
-    /* Worker. Takes one request and `tokens` estimated tokens. GATE_ELIMIT: nothing was taken,
-     * *limit says which limit is full and *free_at_ms (Unix) when it frees first. Never blocks. */
+    /* Worker. Takes one request and `tokens` estimated tokens (0: unknown). now_ms is a reading of
+     * gate_host.now_ms. What has no limit is counted as well: limits may change from call to call.
+     * GATE_ELIMIT: nothing was taken; *limit says which limit is full, of several the one that
+     * frees last, and *free_at_ms (Unix, later than now_ms) when a request of this size fits first.
+     * Never blocks. */
     enum gate_status (*reserve)(void *instance, void *state, enum gate_usage_kind kind,
                                 const struct gate_limits *limits, uint64_t now_ms, uint64_t tokens,
                                 struct gate_reservation *out, enum gate_limit_name *limit,
                                 uint64_t *free_at_ms);
-    /* Worker. Corrects a reservation by what was really used. Exactly once for each reservation. */
+    /* Worker. Corrects a reservation by what was really used: `tokens` of an answer, or as far as a
+     * cancelled one got; the other outcomes used none. Exactly once for each reservation. */
     void (*settle)(void *instance, void *state, enum gate_usage_kind kind,
                    const struct gate_reservation *res, enum gate_outcome outcome, uint64_t tokens,
                    uint64_t now_ms);
     /* Worker. Takes in rate-limit facts of an upstream answer (x-ratelimit-*, retry-after). */
     void (*observe)(void *instance, void *state, enum gate_usage_kind kind,
                     const struct gate_header *headers, size_t header_count, uint64_t now_ms);
-    /* Any thread. Writes the state as JSON for the console. */
+    /* Any thread. Writes the state as a JSON object for the console. limits is an array, one for
+     * each enum gate_usage_kind. */
     void (*snapshot)(void *instance, const void *state, const struct gate_limits *limits,
                      uint64_t now_ms, const struct gate_writer *json);
-    /* Store thread. The counters that must survive a restart, as bytes, and back. */
+    /* Store thread. The counters that must survive a restart, as bytes, and back. save may run
+     * while workers use the state; what was settled before is in the bytes. load is for a zeroed
+     * state that nobody else uses yet. GATE_EPARSE: damaged bytes; GATE_EINVAL: of a newer format;
+     * the state is then as it was. */
     void (*save)(void *instance, const void *state, const struct gate_writer *out);
     enum gate_status (*load)(void *instance, void *state, struct gate_str bytes, uint64_t now_ms,
                              struct gate_error *err);
