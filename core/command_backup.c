@@ -176,13 +176,25 @@ static enum gate_status write_here(struct command_link *l, const char *path,
 
 /* ---- the command */
 
-static enum gate_status back_up(struct command_link *l, const char *path,
-                                struct gate_backup_sum *sum, struct gate_error *err)
+/* Before the work: a running gateway would make a file that has nowhere to go. */
+static enum gate_status check_target(const char *path, struct gate_error *err)
 {
+    char copy[PATH_MAX];
     if (access(path, F_OK) == 0)
         return gate_fail(err, GATE_ECONFLICT,
                          "%s: there is a file of that name, which is not overwritten", path);
-    enum gate_status status = command_link_find(l, err);
+    if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy)
+        return gate_fail(err, GATE_EINVAL, "%.64s...: the name is too long", path);
+    return access(dirname(copy), W_OK | X_OK) == 0 ? GATE_OK
+                                                   : failed(path, "it could not be made", err);
+}
+
+static enum gate_status back_up(struct command_link *l, const char *path,
+                                struct gate_backup_sum *sum, struct gate_error *err)
+{
+    enum gate_status status = check_target(path, err);
+    if (status == GATE_OK)
+        status = command_link_find(l, err);
     if (status != GATE_OK)
         return status;
     return l->endpoint != NULL ? ask_gateway(l, path, sum, err) : write_here(l, path, sum, err);

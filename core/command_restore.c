@@ -120,14 +120,20 @@ static enum gate_status fill(struct restore *r, struct gate_error *err)
     return status;
 }
 
-static enum gate_status try_key(struct restore *r, struct gate_error *err)
+/* Writes into err what is wrong with the key. */
+static enum gate_status try_key(const struct gate_parts *p, struct gate_error *err)
 {
     struct gate_vault *vault = NULL;
     enum gate_status status =
-        gate_vault_create(r->parts.config->data_dir, r->parts.config->secret, false, &vault, err);
-    if (status == GATE_OK)
-        status = gate_vault_prove(vault, r->parts.store, err);
+        gate_vault_create(p->config->data_dir, p->config->secret, false, &vault, err);
+    if (status == GATE_ENOTFOUND)
+        return gate_fail(err, status, "there is no key");
+    if (status != GATE_OK)
+        return status;
+    status = gate_vault_prove(vault, p->store, err);
     gate_vault_destroy(vault);
+    if (status == GATE_EDENIED)
+        gate_fail(err, status, "they were encrypted with another key");
     return status;
 }
 
@@ -140,24 +146,21 @@ static enum gate_status prove(struct restore *r, struct gate_error *err)
         gate_store_open(p->storage_plugin, p->storage_values, r->fresh, 0, &p->store, err);
     if (status != GATE_OK)
         return status;
-    status = try_key(r, &why);
+    status = try_key(p, &why);
     gate_store_close(p->store);
     p->store = NULL;
     if (status == GATE_OK)
         return GATE_OK;
-    const char *problem = status == GATE_EDENIED     ? "they were encrypted with another key"
-                          : status == GATE_ENOTFOUND ? "there is no key"
-                                                     : why.message;
     if (!r->force)
         return gate_fail(err, status,
                          "the logins in %.160s cannot be used: %.200s. Set LLM_GATE_SECRET to what "
                          "it was then, or put the secret.key of then into %.160s; or restore with "
                          "--force and do that afterwards. Nothing was changed",
-                         r->file, problem, p->config->data_dir);
+                         r->file, why.message, p->config->data_dir);
     fprintf(stderr,
             "llm-gate: the logins in %s cannot be used yet: %s. The gateway will not start before "
             "LLM_GATE_SECRET or %s/secret.key is what it was when the backup was made\n",
-            r->file, problem, p->config->data_dir);
+            r->file, why.message, p->config->data_dir);
     return GATE_OK;
 }
 

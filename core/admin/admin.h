@@ -15,7 +15,6 @@
 #include "request/env.h"
 
 enum {
-    GATE_ADMIN_MAX_BODY = 1 << 20,
     GATE_ADMIN_MAX_ANSWER = 16 << 20,
     GATE_ADMIN_MAX_WAITING = 256, /* requests that are not answered yet; more get 503 */
 };

@@ -148,9 +148,18 @@ struct gate_member *admin_member(struct admin_call *c);
 
 /* ---------------------------------------------------------------- api_view.c */
 
-/* One word for people: "serving", "cooling", "limited", "exhausted", "sign_in", "no_credential",
- * "disabled", "deleted". */
-const char *admin_state(const struct gate_admin *a, const struct gate_member *m, uint64_t now_ms);
+/* One word for people; those that are conditions come first and in their order. */
+enum admin_state {
+    ADMIN_STATE_LIMITED = GATE_CONDITION_LIMITED,
+    ADMIN_STATE_SIGN_IN = GATE_CONDITION_SIGN_IN,
+    ADMIN_STATE_NO_CREDENTIAL,
+    ADMIN_STATE_DISABLED,
+    ADMIN_STATE_DELETED,
+    ADMIN_STATES,
+};
+const char *admin_state_name(enum admin_state state);
+enum admin_state admin_state(const struct gate_admin *a, const struct gate_member *m,
+                             uint64_t now_ms);
 /* The member's entry in the newest table, or NULL (deleted). t stays the caller's. */
 const struct gate_entry *admin_entry(const struct gate_table *t, const struct gate_member *m);
 void admin_put_account(struct gate_admin *a, const struct gate_table *t,

@@ -34,7 +34,8 @@ static bool matches(const struct gate_admin *a, const struct gate_table *t,
 {
     if (f->provider.len > 0 && !gate_str_eq(f->provider, gate_str_of(m->account->instance->name)))
         return false;
-    if (f->state.len > 0 && !gate_str_eq(f->state, gate_str_of(admin_state(a, m, f->now_ms))))
+    if (f->state.len > 0 &&
+        !gate_str_eq(f->state, gate_str_of(admin_state_name(admin_state(a, m, f->now_ms)))))
         return false;
     if (f->tag.len > 0 && !has_tag(t, m, f->tag))
         return false;

@@ -27,6 +27,7 @@ struct item {
     struct bulk *bulk;
     char id[MAX_ID + 1]; /* as it was given */
     enum gate_status status;
+    bool refreshed; /* status is what a refresh came to */
     char message[GATE_ERROR_MAX];
 };
 
@@ -35,7 +36,6 @@ struct bulk {
     struct item *items;
     size_t count;
     size_t left; /* items that are not done, and 1 while they are started */
-    bool refresh;
 };
 
 /* ---- the answer */
@@ -51,7 +51,7 @@ static void finish(struct bulk *b)
         const struct item *item = &b->items[i];
         const char *code = admin_error_code(item->status);
         int http = admin_http_status(item->status);
-        if (b->refresh && item->message[0] == '\0')
+        if (item->refreshed)
             http = admin_refresh_status(item->status, &code);
         good += item->status == GATE_OK;
         json_open(&out, NULL, '{');
@@ -82,6 +82,7 @@ static void on_refreshed(void *arg, enum gate_status status, const char *why)
 {
     struct item *item = arg;
     item->status = status;
+    item->refreshed = true;
     if (status == GATE_ENOTFOUND)
         snprintf(item->message, sizeof item->message, "it has no token that can be refreshed");
     else if (status != GATE_OK)
@@ -168,7 +169,6 @@ static void start(struct admin_call *c, enum action action, struct gate_str tag,
     struct bulk *b = gate_calloc(1, sizeof *b);
     struct gate_admin *a = c->admin;
     *b = (struct bulk){.wait = wait, .count = count, .left = count + 1};
-    b->refresh = action == ACTION_REFRESH;
     b->items = gate_calloc(count, sizeof b->items[0]);
     for (size_t i = 0; i < count; i++) {
         struct item *item = &b->items[i];

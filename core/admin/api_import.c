@@ -20,6 +20,8 @@ static void fingerprint(struct gate_str secret, unsigned char out[FINGERPRINT])
     struct gate_str token, value = secret;
     char *text = gate_alloc(MAX_SECRET + 1);
     size_t len = 0;
+    while (secret.len > 0 && strchr(" \t\r\n", secret.ptr[0]) != NULL)
+        secret = (struct gate_str){secret.ptr + 1, secret.len - 1};
     if (secret.len > 0 && secret.ptr[0] == '{' &&
         gate_json_member(secret, GATE_STR("refresh_token"), &token) &&
         gate_json_decode_to(token, text, MAX_SECRET + 1, &len) && len > 0)

@@ -3,8 +3,6 @@
 
 /* GET /stats: how the gateway is now and what it did today. */
 
-enum { MAX_STATES = 8 };
-
 struct row {
     char account[GATE_AUDIT_MAX_ACCOUNT + 1], outcome[GATE_AUDIT_MAX_OUTCOME + 1];
     enum gate_usage_kind kind;
@@ -186,28 +184,21 @@ static uint64_t left_today(struct stats *s, const struct gate_member *m)
 
 static void put_states(struct stats *s, struct gate_buf *out)
 {
-    static const char *const names[MAX_STATES] = {"serving",   "cooling", "limited",
-                                                  "exhausted", "sign_in", "no_credential",
-                                                  "disabled",  "deleted"};
-    size_t count, counts[MAX_STATES] = {0};
+    size_t count, counts[ADMIN_STATES] = {0};
     uint64_t left = 0;
     struct gate_member *const *members = gate_roster_members(s->admin->parts.roster, &count);
     for (size_t i = 0; i < count; i++) {
-        const char *state = admin_state(s->admin, members[i], s->now_ms);
-        size_t k = 0;
-        while (k < MAX_STATES && strcmp(names[k], state) != 0)
-            k++;
-        if (k < MAX_STATES)
-            counts[k]++;
-        if (k > 2) /* it comes back by itself, today */
+        enum admin_state k = admin_state(s->admin, members[i], s->now_ms);
+        counts[k]++;
+        if (k > ADMIN_STATE_LIMITED) /* it serves no more today, or not by itself */
             continue;
         uint64_t more = left_today(s, members[i]);
         left = left == UINT64_MAX || more == UINT64_MAX ? UINT64_MAX : left + more;
     }
     json_open(out, "accounts", '{');
-    json_num(out, "total", count - counts[MAX_STATES - 1]);
-    for (size_t k = 0; k < MAX_STATES; k++)
-        json_num(out, names[k], counts[k]);
+    json_num(out, "total", count - counts[ADMIN_STATE_DELETED]);
+    for (size_t k = 0; k < ADMIN_STATES; k++)
+        json_num(out, admin_state_name((enum admin_state)k), counts[k]);
     if (left == UINT64_MAX)
         json_null(out, "requests_left_today");
     else

@@ -28,20 +28,35 @@ static bool day_is_used_up(const struct gate_admin *a, const struct gate_member 
            day_is_over(n.tokens_day, limits[GATE_USAGE_CHAT].tokens_per_day);
 }
 
-const char *admin_state(const struct gate_admin *a, const struct gate_member *m, uint64_t now_ms)
+const char *admin_state_name(enum admin_state state)
+{
+    switch (state) {
+    case ADMIN_STATE_NO_CREDENTIAL:
+        return "no_credential";
+    case ADMIN_STATE_DISABLED:
+        return "disabled";
+    case ADMIN_STATE_DELETED:
+        return "deleted";
+    default:
+        return gate_condition_names[state];
+    }
+}
+
+enum admin_state admin_state(const struct gate_admin *a, const struct gate_member *m,
+                             uint64_t now_ms)
 {
     struct gate_health h = gate_health_read(m->account, now_ms);
     if (m->deleted_ms != 0)
-        return "deleted";
+        return ADMIN_STATE_DELETED;
     if (!m->enabled)
-        return "disabled";
+        return ADMIN_STATE_DISABLED;
     if (h.condition == GATE_CONDITION_SIGN_IN)
-        return gate_condition_names[h.condition];
+        return ADMIN_STATE_SIGN_IN;
     if (m->attachment == NULL)
-        return "no_credential";
+        return ADMIN_STATE_NO_CREDENTIAL;
     if (h.condition == GATE_CONDITION_SERVING && day_is_used_up(a, m, now_ms))
-        return gate_condition_names[GATE_CONDITION_EXHAUSTED];
-    return gate_condition_names[h.condition];
+        return (enum admin_state)GATE_CONDITION_EXHAUSTED;
+    return (enum admin_state)h.condition;
 }
 
 const struct gate_entry *admin_entry(const struct gate_table *t, const struct gate_member *m)
@@ -112,7 +127,7 @@ static void put_condition(const struct gate_admin *a, const struct gate_member *
     struct gate_health h = gate_health_read(m->account, now_ms);
     struct gate_last_error e;
     gate_health_last_error(m->account, &e);
-    json_text(out, "state", admin_state(a, m, now_ms));
+    json_text(out, "state", admin_state_name(admin_state(a, m, now_ms)));
     json_text(out, "condition", gate_condition_names[h.condition]);
     json_num_or_null(out, "until", h.condition != GATE_CONDITION_SERVING ? h.until_ms : 0);
     json_text_or_null(out, "problem", m->attachment == NULL ? m->problem.message : NULL);

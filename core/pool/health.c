@@ -137,6 +137,9 @@ uint64_t gate_health_pause(const struct gate_account *a, const struct gate_verdi
     if (verdict->kind == GATE_VERDICT_QUOTA_EXHAUSTED && day_end_ms > now_ms)
         return day_end_ms - now_ms;
     uint32_t streak = atomic_load_explicit(&a->live.streak, memory_order_relaxed);
+    /* What fails while the account pauses already is a part of that, not a further step. */
+    if (streak > 0 && gate_health_read(a, now_ms).condition != GATE_CONDITION_SERVING)
+        streak--;
     uint64_t pause = rule->first_ms << (streak < MAX_STREAK ? streak : MAX_STREAK);
     return pause < rule->most_ms ? pause : rule->most_ms;
 }
@@ -210,7 +213,9 @@ void gate_health_set(struct gate_account *a, enum gate_condition condition, uint
         snprintf(a->last_error.message, sizeof a->last_error.message, "%s", message);
         pthread_mutex_unlock(&a->lock);
     }
-    atomic_store(&a->live.word, serving ? 0 : pack(condition, false, until_ms));
+    /* A restored pause no longer knows its verdict: nobody else left is reason enough to ask. */
+    bool last_resort = condition == GATE_CONDITION_COOLING;
+    atomic_store(&a->live.word, serving ? 0 : pack(condition, last_resort, until_ms));
     note_change(a);
 }
 

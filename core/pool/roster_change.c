@@ -188,6 +188,8 @@ static enum gate_status set_deleted(struct gate_roster *r, struct gate_member *m
                                     struct gate_error *err)
 {
     uint64_t before = m->deleted_ms;
+    /* A deleted account is in no table, so what it has used is written while it still is in one. */
+    gate_store_flush(r->store, NULL, NULL);
     m->deleted_ms = at_ms;
     enum gate_status status = roster_save(r, m, err);
     if (status != GATE_OK)

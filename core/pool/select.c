@@ -286,6 +286,8 @@ enum gate_select_result gate_select(const struct gate_select *s, struct gate_cho
         out->entry = r.expired;
         return GATE_SELECT_REFRESH;
     }
+    if (s->ready_only)
+        return GATE_SELECT_NONE;
     return take(&r, r.spare, r.spare_count, true) ? GATE_SELECT_CHOSEN : GATE_SELECT_NONE;
 }
 

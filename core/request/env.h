@@ -15,6 +15,8 @@
 #include "script/policy.h"
 #include "upstream/upstream.h"
 
+enum { GATE_ADMIN_MAX_BODY = 1 << 20 /* of a request for /admin/api */ };
+
 struct gate_env {
     const struct gate_config *config;
     const struct gate_pool *pool;

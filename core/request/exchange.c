@@ -66,6 +66,8 @@ static void keep_trace(struct gate_exchange *x, const char *outcome)
     const struct exchange_target *target = exchange_target(x);
     if (x->in.env->recent == NULL)
         return;
+    if (target == NULL && x->target_count > 0)
+        target = &x->targets[x->target_count - 1]; /* all have failed */
     struct gate_trace *t = gate_trace_ring_next(x->in.env->recent);
     put_name(t->id, sizeof t->id, x->in.request_id);
     put_name(t->model, sizeof t->model, gate_str_of(x->model));

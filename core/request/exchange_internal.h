@@ -36,6 +36,7 @@ struct gate_exchange {
     char *model; /* as the client asked, decoded; "" for a search */
     struct exchange_target *targets;
     size_t target_count, target; /* how many, and which is being tried */
+    size_t first_target;         /* those before it are out, whatever they could do */
 
     /* The account of the attempt at hand. */
     struct gate_table_pin *pin;
@@ -98,7 +99,7 @@ struct gate_route_view exchange_route_view(const struct gate_exchange *x);
 
 /* pick.c */
 enum exchange_pick { EXCHANGE_PICKED = 0, EXCHANGE_WAITS, EXCHANGE_NOBODY };
-enum exchange_pick exchange_pick(struct gate_exchange *x);
+enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only);
 /* Runs an attempt with the account that was picked. */
 void exchange_start_attempt(struct gate_exchange *x);
 /* The same account once more, with the newest credential. */

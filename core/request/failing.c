@@ -143,6 +143,8 @@ static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
     /* A refused token that can be renewed says nothing of the account yet. */
     if (r.action != GATE_ACTION_RETRY)
         r.pause_ms = gate_health_pause(x->entry->account, &f->verdict, day_end(x, now), now);
+    /* A day ends when it ends. */
+    r.exact = r.exact || f->verdict.kind == GATE_VERDICT_QUOTA_EXHAUSTED;
     if (!gate_script_has_on_error(env->script))
         return r;
     const struct exchange_target *t = exchange_target(x);
@@ -271,7 +273,7 @@ void exchange_failed(void *ctx, struct gate_failure *f)
     } else {
         exchange_add_tried(x, entry->account);
         if (r.action == GATE_ACTION_NEXT_TARGET)
-            x->target++;
+            x->first_target = ++x->target;
         exchange_advance(x);
     }
 }

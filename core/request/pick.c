@@ -273,12 +273,13 @@ static enum exchange_pick take(struct gate_exchange *x, const struct gate_choice
     return EXCHANGE_WAITS;
 }
 
-enum exchange_pick exchange_pick(struct gate_exchange *x)
+enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only)
 {
     struct gate_env *env = x->in.env;
     struct gate_choice *choice = env->scratch;
     struct gate_select s = make_select(x);
     struct lua_order order = {.x = x, .now_ms = s.now_ms};
+    s.ready_only = ready_only;
     if (gate_script_has_select(env->script)) {
         s.order = order_by_script;
         s.order_ctx = &order;
@@ -391,14 +392,25 @@ void exchange_start_attempt(struct gate_exchange *x)
     gate_attempt_run(x->attempt);
 }
 
+/* Picks for the target at hand or one behind it. */
+static enum exchange_pick pick_target(struct gate_exchange *x, bool ready_only)
+{
+    enum exchange_pick pick = EXCHANGE_NOBODY;
+    while (x->target < x->target_count && (pick = exchange_pick(x, ready_only)) == EXCHANGE_NOBODY)
+        x->target++;
+    return pick;
+}
+
 void exchange_advance(struct gate_exchange *x)
 {
-    for (; x->target < x->target_count; x->target++) {
-        enum exchange_pick pick = exchange_pick(x);
-        if (pick == EXCHANGE_PICKED)
-            exchange_start_attempt(x);
-        if (pick != EXCHANGE_NOBODY)
-            return;
+    enum exchange_pick pick = pick_target(x, true);
+    if (pick == EXCHANGE_NOBODY) {
+        /* No target has an account that is well: now those that pause softly. */
+        x->target = x->first_target;
+        pick = pick_target(x, false);
     }
-    exchange_give_up(x);
+    if (pick == EXCHANGE_PICKED)
+        exchange_start_attempt(x);
+    else if (pick == EXCHANGE_NOBODY)
+        exchange_give_up(x);
 }

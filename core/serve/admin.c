@@ -1,6 +1,5 @@
 /* /admin/api: the key is checked here, the rest happens on the control thread. The client may leave
  * before the answer comes back. */
-#include "admin/admin.h"
 #include "serve/serve_internal.h"
 #include <stdlib.h>
 

@@ -44,7 +44,7 @@ export async function chaos({ seconds, accounts, clients, seed, report = () => {
     const change = () => {
         const most = Math.floor(accounts * 0.4);
         const failing = new Set();
-        for (let i = Math.floor(random() * (most + 1)); i > 0; i--) {
+        for (let i = Math.ceil(random() * most); i > 0; i--) {
             failing.add(Math.floor(random() * accounts));
         }
         [...upstream.accounts.values()].forEach((account, i) => {

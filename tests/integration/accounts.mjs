@@ -197,7 +197,9 @@ export async function startPool(options = {}) {
     pool.upstream = options.upstream ?? (await Upstream.start());
     pool.stopUpstream = !options.upstream;
     const main = instance('pool', pool.upstream.base, accounts, options.instance);
-    main.options.catch_all ??= true;
+    if (main.plugin === 'openai') {
+        main.options.catch_all ??= true;
+    }
     const all = [main, ...others];
     const env = { LLM_GATE_CLOCK_FILE: pool.clock.path };
     for (const { alias } of all.flatMap((one) => one.accounts)) {

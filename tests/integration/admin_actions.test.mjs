@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Rig } from './admin_rig.mjs';
 import { assertError, slow, until } from './helper.mjs';
+import { HANG } from '../upstream/oauth_answers.mjs';
 import { refusals } from '../upstream/scenarios.mjs';
 
 let rig;
@@ -12,11 +13,12 @@ before(async () => {
 after(() => rig.stop());
 
 const testOf = (id, body) => rig.ask('POST', `/accounts/${id}/test`, body);
-const oauth = (name, more) => ({
+const oauthOf = ({ login }, name, more) => ({
     provider: 'qwen-oauth',
     name,
-    oauth: rig.login.issue(name, more),
+    oauth: login.issue(name, more),
 });
+const oauth = (name, more) => oauthOf(rig, name, more);
 
 // ---------------------------------------------------------------- test
 
@@ -91,7 +93,7 @@ test('test: an expired token is refreshed first; a dead login says so', async ()
     assert.equal(result.ok, false);
     assert.equal(result.verdict, 'auth');
     assert.equal(rig.login.of('chat', 'dead').length, 0);
-    assert.equal((await rig.account('qwen-oauth/dead')).state, 'sign_in');
+    assert.equal((await rig.account('qwen-oauth/dead')).state, 'needs_sign_in');
 });
 
 test('test: it respects the limit, and takes a pause off', async () => {
@@ -114,7 +116,7 @@ test('test: it respects the limit, and takes a pause off', async () => {
     await rig.ask('PATCH', '/accounts/openai/0', { enabled: false });
     rig.mock.push(refusals['invalid-token']);
     assertError(await rig.gateway.chat('openai/m'), 401);
-    assert.equal((await rig.account('openai/small')).condition, 'sign_in');
+    assert.equal((await rig.account('openai/small')).condition, 'needs_sign_in');
     assert.equal((await testOf('openai/small', { model: 'm' })).ok, true);
     assert.equal((await rig.account('openai/small')).condition, 'serving');
     await rig.ask('PATCH', '/accounts/openai/0', { enabled: true });
@@ -136,6 +138,7 @@ test('refresh: a new token; one refresh for all that ask', async () => {
     const made = await rig.add(oauth('fresh', { lifetime: 1000 }));
     rig.login.refreshes('slow');
     const before = rig.login.counts.refresh;
+    const dead = rig.login.deadRefreshUses;
     const asks = [1, 2, 3].map(() => rig.ask('POST', '/accounts/qwen-oauth/fresh/refresh'));
     await rig.login.called('refresh', before + 1);
     await rig.ask('GET', '/stats'); // the API goes on meanwhile
@@ -144,7 +147,7 @@ test('refresh: a new token; one refresh for all that ask', async () => {
         assert.ok(account.expires_at > made.expires_at);
     }
     assert.equal(rig.login.counts.refresh, before + 1);
-    assert.equal(rig.login.deadRefreshUses, 0);
+    assert.equal(rig.login.deadRefreshUses, dead);
 });
 
 test('refresh: what goes wrong', async () => {
@@ -159,7 +162,21 @@ test('refresh: what goes wrong', async () => {
     assertError(await rig.call('POST', '/accounts/qwen-oauth/weak/refresh'), 409, {
         code: 'needs_sign_in',
     });
-    assert.equal((await rig.account('qwen-oauth/weak')).state, 'sign_in');
+    assert.equal((await rig.account('qwen-oauth/weak')).state, 'needs_sign_in');
+});
+
+test('the gateway stops while a request waits for a service', async () => {
+    const other = await Rig.start({ env: { LLM_GATE_DRAIN_MS: 100 } });
+    const { id } = await other.add(oauthOf(other, 'silent'));
+    other.login.chat('silent', HANG);
+    const waiting = other
+        .call('POST', `/accounts/${id}/test`)
+        .then(({ status }) => status)
+        .catch(() => 'cut');
+    await other.login.called('chat');
+    await other.gateway.stop(); // and it ends well
+    assert.ok(['cut', 503].includes(await waiting));
+    await other.stop();
 });
 
 // ---------------------------------------------------------------- bulk and import

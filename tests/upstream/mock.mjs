@@ -30,7 +30,7 @@ const simple = {
 // Resolves as soon as test() is true; rejects with what() when the time is over.
 export async function until(test, { timeout = 5000, what = () => 'condition' } = {}) {
     const end = performance.now() + timeout;
-    while (!test()) {
+    while (!(await test())) {
         if (performance.now() > end) {
             throw new Error(`not within ${timeout} ms: ${what()}`);
         }
