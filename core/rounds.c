@@ -29,7 +29,7 @@ static bool takes_part(const struct gate_member *m)
 static bool needs_sign_in(const struct gate_member *m, uint64_t now_ms)
 {
     return m->attachment == NULL ||
-           gate_health_read(m->account, now_ms).condition == GATE_CONDITION_SIGN_IN;
+           gate_health_read(m->account, now_ms).unproven == GATE_CONDITION_SIGN_IN;
 }
 
 static void check_sign_in(struct gate_rounds *r, const struct gate_member *m, uint64_t now_ms)
@@ -118,7 +118,7 @@ static void check_instance(struct gate_rounds *r, const struct gate_instance *in
         if (m->account->instance != instance || !takes_part(m))
             continue;
         all++;
-        down += m->attachment == NULL ||
+        down += needs_sign_in(m, now_ms) ||
                 gate_health_read(m->account, now_ms).condition != GATE_CONDITION_SERVING;
         check_sign_in(r, m, now_ms);
         check_quota(r, m, use, now_ms);

@@ -183,8 +183,9 @@ void admin_backup(struct admin_call *c)
     b->wait = wait;
     b->control = a->parts.control;
     a->backup = b;
-    b->status = start(b);
-    if (b->status != GATE_OK) {
+    enum gate_status status = start(b);
+    if (status != GATE_OK) { /* else b->status is the thread's */
+        b->status = status;
         a->backup = NULL;
         answer(b);
         free(b);

@@ -115,12 +115,18 @@ static void finish(struct admin_test *t, const struct result *r)
 
 /* ---- judging */
 
-static bool is_html(struct gate_str body)
+/* What a good answer cannot be, whatever its status says. */
+static bool is_foreign(struct gate_str body, struct result *r)
 {
     size_t i = 0;
     while (i < body.len && (unsigned char)body.ptr[i] <= ' ')
         i++;
-    return i < body.len && body.ptr[i] == '<';
+    if (i < body.len && body.ptr[i] == '{')
+        return false;
+    bool page = i < body.len && body.ptr[i] == '<';
+    r->verdict.kind = page ? GATE_VERDICT_BLOCKED : GATE_VERDICT_GARBAGE;
+    r->reason = page ? "a page came instead of an answer" : "what came is no answer";
+    return true;
 }
 
 static void judge(const struct admin_test *t, const struct gate_answer *answer, struct result *r)
@@ -137,11 +143,7 @@ static void judge(const struct admin_test *t, const struct gate_answer *answer, 
         return;
     }
     gate_failure_classify(t->instance, answer, &r->verdict);
-    if (r->verdict.kind == GATE_VERDICT_OK && is_html(answer->body)) {
-        r->verdict.kind = GATE_VERDICT_BLOCKED;
-        r->reason = "a page came instead of an answer";
-    }
-    if (r->verdict.kind != GATE_VERDICT_OK)
+    if (r->verdict.kind != GATE_VERDICT_OK || is_foreign(answer->body, r))
         return;
     struct gate_usage usage;
     const struct gate_dialect_ops *d = t->instance->dialect;

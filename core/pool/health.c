@@ -61,12 +61,14 @@ struct gate_health gate_health_read(const struct gate_account *a, uint64_t now_m
     if (until != 0 && now_ms >= until)
         return (struct gate_health){
             .condition = GATE_CONDITION_SERVING,
+            .unproven = condition_of(word),
             .half_open = true,
             .last_resort = (word >> 8 & 1) != 0,
             .probing = atomic_load_explicit(&a->live.probing, memory_order_relaxed) != 0,
         };
     return (struct gate_health){
         .condition = condition_of(word),
+        .unproven = condition_of(word),
         .until_ms = until,
         .last_resort = (word >> 8 & 1) != 0,
     };

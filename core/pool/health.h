@@ -27,6 +27,8 @@
 /* What an account's live part says at one moment. */
 struct gate_health {
     enum gate_condition condition; /* SERVING also when a pause is over */
+    enum gate_condition unproven;  /* the same, but kept over the end of the pause until an answer
+                                      has shown that the account is well */
     uint64_t until_ms;             /* Unix; 0: no end by itself */
     bool half_open;                /* the pause is over, one request may probe */
     bool probing;                  /* and one does so now */

@@ -69,6 +69,7 @@ test('test: failures are told, noted, and pause nothing', async () => {
         [refusals['invalid-token'], 'auth'],
         [{ status: 503, body: '{"error":{"message":"busy"}}' }, 'overloaded'],
         [{ body: '<html>captcha</html>' }, 'blocked'],
+        [{ body: 'hello' }, 'garbage'],
         [{ raw: '', end: 'reset' }, 'network'],
     ];
     for (const [scenario, verdict] of tries) {
