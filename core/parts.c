@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { BUSY_POLL_MS = 20 };
+enum { BUSY_POLL_MS = 20, BUSY_MS = 5000 /* most services answer within that */ };
 
 /* ---- what touches no data */
 
@@ -157,7 +157,7 @@ static void quieten(void *arg)
 static void wait_for_refreshes(struct gate_parts *p)
 {
     const struct timespec pause = {.tv_nsec = BUSY_POLL_MS * 1000000};
-    for (int waited = 0; waited < GATE_REFRESH_TIMEOUT_MS; waited += BUSY_POLL_MS) {
+    for (int waited = 0; waited < BUSY_MS; waited += BUSY_POLL_MS) {
         gate_control_call(p->control, quieten, p);
         if (!p->refreshing)
             return;

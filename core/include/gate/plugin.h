@@ -386,11 +386,13 @@ struct gate_provider_ops {
     /* Any thread: names every model that GET /v1/models should list. */
     void (*each_model)(void *instance, void (*cb)(void *ctx, struct gate_str model), void *ctx);
 
-    /* Worker. Describes the upstream request; does no I/O. */
+    /* Worker; the control thread when a person tests an account. Describes the upstream request;
+     * does no I/O. */
     enum gate_status (*build_request)(void *instance, const struct gate_call *call,
                                       const struct gate_request_builder *out,
                                       struct gate_error *err);
-    /* Worker. Judges an answer that is not plainly good. NULL: by HTTP status alone. */
+    /* Threads as build_request. Judges an answer that is not plainly good. NULL: by HTTP status
+     * alone. */
     void (*classify)(void *instance, const struct gate_answer *answer, struct gate_verdict *out);
 
     /* Worker. A provider that answers by itself sets this instead of build_request (see
