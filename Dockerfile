@@ -1,7 +1,9 @@
 # The gateway in a container: built from this checkout, run by an unprivileged user.
 #
 #   docker build -t llm-gate .
-#   docker run -p 8080:8080 -v llm-gate-data:/data llm-gate
+#   docker run -p 127.0.0.1:8080:8080 -v llm-gate-data:/data llm-gate
+#
+# /data holds the keys (api_key, secret.key) and the database (db): keep that volume.
 
 FROM debian:bookworm-slim AS build
 WORKDIR /src
@@ -17,7 +19,8 @@ LABEL org.opencontainers.image.title="llm-gate" \
       org.opencontainers.image.licenses="MIT"
 RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends \
-       ca-certificates libcjson1 libh2o-evloop0.13 liblua5.4-0 libssl3 \
+       ca-certificates libcjson1 libcurl4 libh2o-evloop0.13 liblua5.4-0 libqrencode4 \
+       librocksdb7.8 libssl3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /data \
        --shell /usr/sbin/nologin gate \

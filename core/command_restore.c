@@ -151,7 +151,7 @@ static enum gate_status prove(struct restore *r, struct gate_error *err)
     p->store = NULL;
     if (status == GATE_OK)
         return GATE_OK;
-    if (!r->force)
+    if (!r->force || status == GATE_EIO)
         return gate_fail(err, status,
                          "the logins in %.160s cannot be used: %.200s. Set LLM_GATE_SECRET to what "
                          "it was then, or put the secret.key of then into %.160s; or restore with "

@@ -31,6 +31,7 @@ struct hammer {
     _Atomic uint64_t by_day[2];
     uint64_t *log; /* the second of each that was admitted */
     pthread_barrier_t start;
+    struct rig copy; /* of the thread that saves and loads */
 };
 
 struct thread {
@@ -284,25 +285,22 @@ END_TEST
 static void *save_all_the_time(void *arg)
 {
     struct hammer *h = arg;
-    struct rig copy;
 
-    rig_open(&copy, "+08:00");
     while (!atomic_load(&h->done)) {
         uint64_t settled = atomic_load(&h->settled);
         struct gate_str bytes = rig_save(&h->rig);
         struct gate_quota_numbers n;
 
-        rig_clear(&copy);
-        copy.now_ms = h->rig.now_ms;
-        ck_assert_int_eq(rig_load(&copy, bytes, NULL), GATE_OK);
-        n = rig_numbers(&copy);
+        rig_clear(&h->copy);
+        h->copy.now_ms = h->rig.now_ms;
+        ck_assert_int_eq(rig_load(&h->copy, bytes, NULL), GATE_OK);
+        n = rig_numbers(&h->copy);
         ck_assert_uint_ge(n.requests_minute, settled);
         ck_assert_uint_ge(n.requests_day, settled);
         ck_assert_uint_ge(n.tokens_minute, settled * 10);
         ck_assert_uint_ge(n.tokens_day, settled * 10);
         free((void *)bytes.ptr);
     }
-    rig_close(&copy);
     return NULL;
 }
 
@@ -321,10 +319,12 @@ START_TEST(test_save_meanwhile)
     struct hammer *h = hammer_open(settled_round, SAVE_ROUNDS);
     pthread_t saver;
 
+    rig_open(&h->copy, "+08:00");
     ck_assert_int_eq(pthread_create(&saver, NULL, save_all_the_time, h), 0);
     hammer_run(h);
     atomic_store(&h->done, true);
     ck_assert_int_eq(pthread_join(saver, NULL), 0);
+    rig_close(&h->copy);
     hammer_close(h);
 }
 END_TEST

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 enum {
-    TRACES = WINDOW_SLOWNESS > 1 ? 2 : 8,
+    TRACES = WINDOW_SLOWNESS > 1 ? 2 : 5,
     REQUESTS = 100000, /* of each trace */
     MAX_ACCOUNTS = 50,
     MAX_OPEN = 40, /* reservations of an account that are not settled */

@@ -30,7 +30,8 @@ function matrixOf(text) {
     rows.slice(0, width).forEach((row, y) =>
         row.forEach((isLight, x) => assert.ok((inside(x) && inside(y)) || isLight, 'quiet zone')),
     );
-    return rows.slice(QUIET, QUIET + size).map((row) => row.slice(QUIET, QUIET + size).map((l) => !l));
+    const cut = (list) => list.slice(QUIET, QUIET + size);
+    return cut(rows).map((row) => cut(row).map((isLight) => !isLight));
 }
 
 function isFunction(size, version, r, c) {

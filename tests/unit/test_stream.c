@@ -24,7 +24,7 @@ static unsigned inspect(const struct gate_event *event)
     } words[] = {
         {"content", GATE_EVENT_CONTENT}, {"finish", GATE_EVENT_FINISH},
         {"done", GATE_EVENT_TERMINAL},   {"usage", GATE_EVENT_USAGE},
-        {"error", GATE_EVENT_ERROR},
+        {"error", GATE_EVENT_ERROR},     {"only-usage", GATE_EVENT_USAGE_ONLY},
     };
     unsigned flags = 0;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -45,7 +45,22 @@ static void on_flush(void *ctx)
     f->flushes++;
 }
 
-static void open_stream(struct fixture *f)
+/* "usage 7": seven tokens. */
+static bool read_usage(struct gate_str data, struct gate_usage *out)
+{
+    const char *word = memmem(data.ptr, data.len, "usage ", 6);
+    if (word == NULL)
+        return false;
+    *out = (struct gate_usage){.completion = (uint64_t)(word[6] - '0')};
+    return true;
+}
+
+static size_t text_bytes(struct gate_str data)
+{
+    return data.len - strlen("content ");
+}
+
+static void open_as(struct fixture *f, bool strip_usage)
 {
     memset(f, 0, sizeof *f);
     gate_timers_init(&f->timers, 1000);
@@ -53,9 +68,16 @@ static void open_stream(struct fixture *f)
     f->env.timers = &f->timers;
     f->provider.dialect = "test";
     f->dialect.inspect_event = inspect;
+    f->dialect.read_usage = read_usage;
+    f->dialect.text_bytes = text_bytes;
     f->instance.ops = &f->provider;
     f->instance.dialect = &f->dialect;
-    gate_stream_open(&f->stream, &f->env, &f->instance, on_write, on_flush, f);
+    gate_stream_open(&f->stream, &f->env, &f->instance, strip_usage, on_write, on_flush, f);
+}
+
+static void open_stream(struct fixture *f)
+{
+    open_as(f, false);
 }
 
 static void close_stream(struct fixture *f)
@@ -150,6 +172,26 @@ START_TEST(test_complete_by_meaning)
 }
 END_TEST
 
+START_TEST(test_usage_is_read_and_kept_back)
+{
+    static const char stream[] = "data: content abc\n\ndata: content de\n\ndata: finish usage 3\n\n"
+                                 "data: only-usage 7\n\ndata: done\n\n";
+    for (int strip = 0; strip < 2; strip++) {
+        struct fixture f;
+        open_as(&f, strip);
+        ck_assert(feed(&f, stream));
+        ck_assert(gate_stream_end(&f.stream));
+        ck_assert(f.stream.has_usage);
+        ck_assert_uint_eq(f.stream.usage.completion, 7); /* the last word counts */
+        ck_assert_uint_eq(f.stream.text_bytes, 5);
+        expect(&f, strip ? "data: content abc\n\ndata: content de\n\ndata: finish usage 3\n\n"
+                           "data: done\n\n"
+                         : stream);
+        close_stream(&f);
+    }
+}
+END_TEST
+
 START_TEST(test_hold_is_bounded)
 {
     struct fixture f;
@@ -173,6 +215,7 @@ int main(void)
     tcase_add_test(tc, test_error_takes_the_place);
     tcase_add_test(tc, test_error_behind_content);
     tcase_add_test(tc, test_complete_by_meaning);
+    tcase_add_test(tc, test_usage_is_read_and_kept_back);
     tcase_add_test(tc, test_hold_is_bounded);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -1,0 +1,357 @@
+// Logins whose tokens end: renewed before their end, once for all who wait, and told from logins that
+// are dead. The login service is a mock, the clock is virtual for both.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { LoginService } from '../upstream/oauth.mjs';
+import { BAD_TOKEN, apiError } from '../upstream/oauth_answers.mjs';
+import { Clock, lua, who } from './accounts.mjs';
+import { assertError, slow, startGateway, stopAll, tempDir, until } from './helper.mjs';
+
+const SECOND = 1000;
+const HOUR = 3600 * SECOND;
+const MODEL = 'coder-model';
+const refusedToken = apiError(401, 'invalid_api_key', BAD_TOKEN);
+
+class Logins {
+    // logins: { name: options of LoginService.issue }.
+    static async open({ logins = { alice: {} }, lifetime = 3600, ...options } = {}) {
+        const one = new Logins();
+        one.clock = new Clock();
+        one.login = await LoginService.start({ lifetime, clock: () => one.clock.now });
+        one.dataDir = tempDir('data');
+        one.credentials = {};
+        for (const [name, more] of Object.entries(logins)) {
+            one.credentials[name] = one.login.issue(name, more);
+        }
+        one.options = options;
+        return one;
+    }
+
+    async start({ env = {}, policy, config } = this.options) {
+        const names = Object.keys(this.credentials);
+        const gatewayLua = {
+            ...config,
+            providers: [
+                {
+                    name: 'logins',
+                    plugin: 'qwen',
+                    accounts: names.map((alias) => ({
+                        alias,
+                        key_env: `LOGIN_${alias.toUpperCase()}`,
+                        oauth: true,
+                    })),
+                    options: { plan: 'oauth', auth_url: this.login.origin(), models: [MODEL] },
+                },
+            ],
+        };
+        const secrets = Object.fromEntries(
+            names.map((name) => [
+                `LOGIN_${name.toUpperCase()}`,
+                JSON.stringify(this.credentials[name]),
+            ]),
+        );
+        this.gateway = await startGateway({
+            dataDir: this.dataDir,
+            conf: {
+                'gateway.lua': `return ${lua(gatewayLua)}`,
+                'accounts.lua': policy ?? 'return {}',
+            },
+            env: {
+                LLM_GATE_CLOCK_FILE: this.clock.path,
+                LLM_GATE_ALLOW_PRIVATE: 1,
+                CHAT_RPM_LIMIT: 0,
+                CHAT_DAILY_LIMIT: 0,
+                ...secrets,
+                ...env,
+            },
+        });
+        return this.gateway;
+    }
+
+    call(more) {
+        return this.gateway.chat(MODEL, more);
+    }
+
+    async ask(more) {
+        return who(await this.call(more));
+    }
+
+    // Every test ends with this: nothing wrong was sent, and no secret was written down.
+    async stop() {
+        await stopAll(this.gateway, this.login);
+        assert.deepEqual(this.login.faults, []);
+        for (const secret of this.login.secrets) {
+            assert.ok(!this.gateway.log.includes(secret), 'a token in the log');
+        }
+    }
+}
+
+async function using(options, body) {
+    const one = await Logins.open(options);
+    try {
+        await one.start();
+        await body(one);
+    } finally {
+        await one.stop();
+    }
+}
+
+// ---- a token that is refused, or over
+
+test('401 for a token: one refresh, one retry', () =>
+    using({}, async (one) => {
+        one.login.revoke('alice');
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 1);
+        assert.deepEqual(one.login.of('chat').map(({ accepted }) => accepted), [false, true]);
+        assert.equal(await one.ask({ stream: true }), 'alice');
+        assert.equal(one.login.counts.refresh, 1);
+    }));
+
+test('401 for the renewed token too: the next account, and the first is not asked again', () =>
+    using({ logins: { alice: {}, bob: {} } }, async (one) => {
+        one.login.chat('alice', refusedToken);
+        assert.equal(await one.ask(), 'bob');
+        assert.equal(one.login.counts.refresh, 1);
+        assert.equal(one.login.of('chat', 'alice').length, 2);
+        for (let i = 0; i < 4; i++) {
+            assert.equal(await one.ask(), 'bob');
+        }
+        assert.equal(one.login.of('chat', 'alice').length, 2);
+        assert.equal(one.login.counts.refresh, 1);
+    }));
+
+test('a token that is over is renewed before it is sent', () =>
+    using({ logins: { alice: { lifetime: -60 } } }, async (one) => {
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 1);
+        assert.ok(one.login.of('chat').every(({ accepted }) => accepted));
+        one.clock.at(HOUR + 10 * SECOND);
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 2);
+        assert.equal(one.login.deadRefreshUses, 0);
+    }));
+
+test('while one account’s token is renewed another serves', () =>
+    using({ logins: { alice: { lifetime: -60 }, bob: {} } }, async (one) => {
+        one.login.refreshMode = 'hang';
+        for (let i = 0; i < 3; i++) {
+            assert.equal(await one.ask(), 'bob');
+        }
+        assert.equal(one.login.of('chat', 'alice').length, 0);
+    }));
+
+// ---- a thousand at a time
+
+const MANY = Math.round(1000 / slow);
+
+for (const [what, prepare] of Object.entries({
+    'a token that is over': { lifetime: -60 },
+    'a token that is refused': {},
+})) {
+    test(`many requests on ${what}: exactly one refresh, and all succeed`, () =>
+        using({ logins: { alice: prepare }, env: { LLM_GATE_WORKERS: 2 } }, async (one) => {
+            if (prepare.lifetime === undefined) {
+                one.login.revoke('alice');
+            }
+            one.login.refreshes('slow');
+            const answers = Array.from({ length: MANY }, () => one.ask());
+            await one.login.called('refresh');
+            await until(() => one.login.held.length === 1);
+            one.login.release();
+            assert.ok((await Promise.all(answers)).every((name) => name === 'alice'));
+            assert.equal(one.login.counts.refresh, 1);
+            assert.equal(one.login.deadRefreshUses, 0);
+        }));
+}
+
+test('many requests on a login that is dead: one refresh, and all are told', () =>
+    using({ logins: { alice: { lifetime: -60 } }, env: { LLM_GATE_WORKERS: 2 } }, async (one) => {
+        one.login.refreshMode = 'dead';
+        const answers = await Promise.all(Array.from({ length: 200 }, () => one.call()));
+        for (const answer of answers) {
+            assertError(answer, 401, { code: 'accounts_need_sign_in' });
+        }
+        assert.equal(one.login.counts.refresh, 1);
+    }));
+
+// ---- before the end
+
+test('a token is renewed before its end, and requests do not wait for that', () =>
+    using({}, async (one) => {
+        one.login.refreshes('slow');
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 0);
+        const [first] = one.login.of('chat');
+        one.clock.at(HOUR - 60 * SECOND);
+        await one.login.called('refresh');
+        assert.equal(await one.ask(), 'alice', 'with the old token meanwhile');
+        assert.equal(one.login.of('chat').pop().token, first.token);
+        one.login.release();
+        await until(async () => (await one.ask()) === 'alice');
+        await until(() => {
+            one.call().catch(() => {});
+            return one.login.of('chat').pop().token !== first.token;
+        });
+        one.clock.at(HOUR + 10 * SECOND);
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 1);
+        assert.ok(one.login.of('chat').every(({ accepted }) => accepted));
+    }));
+
+test('accounts that are not chosen are kept alive too', () =>
+    using(
+        {
+            logins: { alice: {}, bob: {} },
+            policy: 'return { accounts = { bob = { weight = 0 } } }',
+        },
+        async (one) => {
+            assert.equal(await one.ask(), 'alice');
+            one.clock.at(HOUR - 60 * SECOND);
+            await one.login.called('refresh', 2);
+            const accounts = one.login.of('refresh').map(({ account }) => account);
+            assert.deepEqual(accounts.sort(), ['alice', 'bob']);
+        },
+    ));
+
+// ---- refreshes that fail
+
+test('a dead login: a sign-in is needed, nothing is tried again, another account serves', () =>
+    using({ logins: { alice: { lifetime: -60 }, bob: {} } }, async (one) => {
+        one.login.revokeRefresh('alice');
+        one.login.chat('bob', apiError(429, 'rate_limit_exceeded', 'Too many requests'));
+        assert.equal((await one.call()).status, 429);
+        one.login.chat('bob', null);
+        one.clock.at(10 * SECOND);
+        for (let i = 0; i < 3; i++) {
+            assert.equal(await one.ask(), 'bob');
+        }
+        assert.equal(one.login.counts.refresh, 1);
+    }));
+
+test('a dead login that is the only one: 401 that says who must sign in', () =>
+    using({}, async (one) => {
+        one.login.revoke('alice');
+        one.login.refreshMode = 'dead';
+        for (let i = 0; i < 3; i++) {
+            assertError(await one.call(), 401, {
+                type: 'authentication_error',
+                code: 'accounts_need_sign_in',
+                message: /logins\/alice: (needs a sign-in|auth \()/,
+            });
+        }
+        assert.equal(one.login.counts.refresh, 1);
+        assert.equal(one.login.counts.chat, 1);
+    }));
+
+test('a login without a refresh token: 401, and the login service is not asked', () =>
+    using({ logins: { alice: { lifetime: -60, refresh_token: undefined } } }, async (one) => {
+        assertError(await one.call(), 401, { code: 'accounts_need_sign_in' });
+        assert.equal(one.login.counts.refresh, 0);
+    }));
+
+for (const mode of ['html', '500', '429', 'garbage', 'reset']) {
+    test(`a refresh that brings nothing (${mode}): not a dead login, tried again later`, () =>
+        using({ logins: { alice: { lifetime: -60 } } }, async (one) => {
+            one.clock.at(0);
+            one.login.refreshes(mode);
+            const answer = await one.call();
+            assertError(answer, 503, {
+                code: 'no_account_available',
+                message: /its token has expired and could not be renewed/,
+            });
+            const tries = one.login.counts.refresh;
+            assertError(await one.call(), 503);
+            assert.equal(one.login.counts.refresh, tries, 'not at once');
+            one.clock.at(5 * SECOND);
+            assert.equal(await one.ask(), 'alice');
+            assert.ok(one.login.counts.refresh <= tries + 1);
+            await one.gateway.waitLog(/its token could not be refreshed/);
+            assert.doesNotMatch(one.gateway.log, /needs? a sign-in|sign in again/);
+        }));
+}
+
+test('a refresh that fails while the token lives: nobody notices', () =>
+    using({}, async (one) => {
+        one.login.refreshes('html');
+        one.clock.at(HOUR - 60 * SECOND);
+        await one.login.called('refresh');
+        await one.gateway.waitLog(/its token could not be refreshed/);
+        assert.equal(await one.ask(), 'alice');
+        one.clock.at(HOUR - 50 * SECOND);
+        await one.login.called('refresh', 2);
+        one.clock.at(HOUR + SECOND);
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 2);
+    }));
+
+// ---- what is kept
+
+for (const mode of ['rotate', 'keep', 'omit']) {
+    test(`a second start goes on with the newest login (${mode})`, async () => {
+        const one = await Logins.open({ logins: { alice: { lifetime: -60 } } });
+        try {
+            one.login.refreshMode = mode;
+            await one.start();
+            assert.equal(await one.ask(), 'alice');
+            await one.gateway.stop();
+
+            await one.start(); // with the old login in its environment
+            assert.equal(await one.ask(), 'alice');
+            assert.equal(one.login.counts.refresh, 1);
+            one.clock.at(HOUR + 10 * SECOND);
+            assert.equal(await one.ask(), 'alice');
+            assert.equal(one.login.counts.refresh, 2);
+            assert.equal(one.login.deadRefreshUses, 0);
+        } finally {
+            await one.stop();
+        }
+    });
+}
+
+test('killed right after a refresh: the new login is on record', async () => {
+    const one = await Logins.open({ logins: { alice: { lifetime: -60 } } });
+    try {
+        await one.start();
+        assert.equal(await one.ask(), 'alice');
+        one.gateway.signal('SIGKILL');
+        await one.gateway.exited;
+        await one.start();
+        assert.equal(await one.ask(), 'alice');
+        assert.equal(one.login.counts.refresh, 1);
+        assert.equal(one.login.deadRefreshUses, 0);
+    } finally {
+        await one.stop();
+    }
+});
+
+test('a dead login is still dead after a restart', async () => {
+    const one = await Logins.open({ logins: { alice: { lifetime: -60 } } });
+    try {
+        one.login.refreshMode = 'dead';
+        await one.start();
+        assertError(await one.call(), 401);
+        await one.gateway.stop();
+        await one.start();
+        assertError(await one.call(), 401, { code: 'accounts_need_sign_in' });
+    } finally {
+        await one.stop();
+    }
+});
+
+test('no login lies in the data directory as text', () =>
+    using({ logins: { alice: { lifetime: -60 } } }, async (one) => {
+        assert.equal(await one.ask(), 'alice');
+        const files = readdirSync(one.dataDir, { recursive: true, withFileTypes: true }).filter(
+            (entry) => entry.isFile(),
+        );
+        assert.ok(files.length > 2);
+        for (const file of files) {
+            const bytes = readFileSync(join(file.parentPath ?? file.path, file.name));
+            for (const secret of one.login.secrets) {
+                assert.ok(!bytes.includes(secret), file.name);
+            }
+        }
+    }));
