@@ -52,7 +52,6 @@ static enum reason reason_of_skip(struct tally *t, const struct gate_skipped *s)
     switch (s->skip) {
     case GATE_SKIP_SIGN_IN:
     case GATE_SKIP_NO_CREDENTIAL:
-    case GATE_SKIP_EXPIRED:
         return REASON_SIGN_IN;
     case GATE_SKIP_LIMITED:
     case GATE_SKIP_EXHAUSTED:
@@ -63,6 +62,7 @@ static enum reason reason_of_skip(struct tally *t, const struct gate_skipped *s)
         return REASON_LIMITED;
     case GATE_SKIP_COOLING:
     case GATE_SKIP_PROBING:
+    case GATE_SKIP_EXPIRED: /* the login may be fine, its service is not */
         return REASON_FAILED;
     case GATE_SKIP_DISABLED:
         return REASON_DISABLED;
@@ -146,9 +146,15 @@ static void add_account(struct tally *t, const struct gate_exchange *x, const st
                  attempt->reason);
         free_at = gate_health_read(e->account, now).until_ms;
     } else if (skip != NULL) {
-        reason = reason_of_skip(t, skip);
-        free_at = skip->until_ms;
-        text_of_skip(skip, e->account->kind, text, sizeof text);
+        struct gate_skipped seen = *skip;
+        /* Renewing its token, for which the request waited, may have shown that the login is dead.
+         */
+        if (seen.skip == GATE_SKIP_EXPIRED &&
+            gate_health_read(e->account, now).condition == GATE_CONDITION_SIGN_IN)
+            seen.skip = GATE_SKIP_SIGN_IN;
+        reason = reason_of_skip(t, &seen);
+        free_at = seen.until_ms;
+        text_of_skip(&seen, e->account->kind, text, sizeof text);
     } else {
         snprintf(text, sizeof text, "not looked at");
     }

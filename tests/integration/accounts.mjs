@@ -41,7 +41,7 @@ export function midnight(after = Date.now()) {
     return (Math.floor((after + east) / DAY) + 1) * DAY - east;
 }
 
-const keyOf = (name) => `sk-account-${name}-0a1b2c3d4e`;
+export const keyOf = (name) => `sk-account-${name}-0a1b2c3d4e`;
 const nameOf = (request) =>
     /^Bearer sk-account-([\w.-]+)-0a1b2c3d4e$/.exec(request.header('authorization') ?? '')?.[1];
 
@@ -186,8 +186,8 @@ export function instance(name, base, accounts, { options, ...more } = {}) {
     };
 }
 
-// Options: accounts (names or entries of gateway.lua), policy (text of accounts.lua), route (text of
-// routing.lua), instance (more of the instance), config (more of gateway.lua), others (more
+// Options: accounts (names or entries of gateway.lua), policy (text of accounts.lua), route (text
+// of routing.lua), instance (more of the instance), config (more of gateway.lua), others (more
 // instances), clock, upstream, env, dataDir.
 export async function startPool(options = {}) {
     const pool = new Pool();

@@ -10,7 +10,9 @@ const SECOND = 1000;
 const status = (code, headers = {}) => ({
     status: code,
     headers,
-    body: JSON.stringify({ error: { message: `Status ${code}`, type: 'x', param: null, code: null } }),
+    body: JSON.stringify({
+        error: { message: `Status ${code}`, type: 'x', param: null, code: null },
+    }),
 });
 
 // One account fails once with a scenario, asked first of two. pause: [shortest, longest] in ms.
@@ -188,7 +190,7 @@ test('a wrong request: no other account is asked, none pauses', () =>
         assert.equal(await pool.ask(), 'a');
     }));
 
-test('network: an account of a service that cannot be reached pauses, and is found again', async () => {
+test('network: an account that cannot be reached pauses, and is found again', async () => {
     const port = await closedPort();
     let late;
     await withPool(

@@ -20,7 +20,10 @@ const policy = `
         end
         return "a"
     end
-    return { select = select, on_error = function() return { action = "fail", cooldown_ms = 0 } end }`;
+    local function on_error()
+        return { action = "fail", cooldown_ms = 0 }
+    end
+    return { select = select, on_error = on_error }`;
 
 // What account "a" has used.
 async function used(pool) {

@@ -164,7 +164,7 @@ test('addresses that come with a login must be public and https', async () => {
             assert.match(error.message, /qwen|resource_url|private|https/i, resource);
         }
         if (gatewayOrNull) {
-            // Seen at once: no usable credential. Seen when the name is looked up: never connected to.
+            // Seen at once: no usable credential. Seen when looked up: never connected to.
             const answer = await gatewayOrNull.chat('coder-model');
             await gatewayOrNull.stop();
             assertError(

@@ -80,7 +80,7 @@ test('select: tags, the request, and what accounts have used', () =>
         },
     ));
 
-test('select: an account that is not offered, or an error: the strategy decides, the log tells', () =>
+test('select: one that is not offered, or an error: the strategy decides, the log tells', () =>
     withPool(
         {
             policy: select(`
@@ -97,7 +97,7 @@ test('select: an account that is not offered, or an error: the strategy decides,
         },
     ));
 
-test('select: what was tried is not offered again; what cools softly comes as the last resort', () =>
+test('select: what was tried is not offered again; the last resort is', () =>
     withPool(
         {
             accounts: ['a', 'b', 'c'],

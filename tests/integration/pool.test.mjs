@@ -12,7 +12,7 @@ import {
     stalls,
     streamOf,
 } from '../upstream/scenarios.mjs';
-import { Upstream, inOrder, instance, withPool } from './accounts.mjs';
+import { Upstream, inOrder, instance, keyOf, who, withPool } from './accounts.mjs';
 import { assertError, closedPort, payloads, slow, textOf } from './helper.mjs';
 
 const failing = refusals['server-error'];
@@ -47,7 +47,7 @@ test('whatever goes wrong before content: another account, and the client sees n
                 'comments, then an error': {
                     body: ': one\n\n: two\n\ndata: {"error":{"message":"throttled"}}\n\n',
                 },
-                'silence': stalls['stall-after-head'],
+                silence: stalls['stall-after-head'],
             };
             for (const [name, scenario] of Object.entries(scenarios)) {
                 if (scenario.stopAfter === 700 || name === 'truncated-close') {
@@ -151,7 +151,8 @@ test('all need a sign-in: 401 with each account and its reason', () =>
         for (const name of ['a', 'b', 'c']) {
             pool.upstream.always(name, refusals['invalid-token']);
         }
-        for (const reason of [/auth \(invalid access token/, /its key was refused, again in \d+ s/]) {
+        const reasons = [/auth \(invalid access token/, /its key was refused, again in \d+ s/];
+        for (const reason of reasons) {
             const error = assertError(await pool.call(), 401, {
                 type: 'authentication_error',
                 code: 'accounts_need_sign_in',
@@ -166,7 +167,10 @@ test('all need a sign-in: 401 with each account and its reason', () =>
 
 test('all limited: 429, at once, with the earliest moment that one frees', () =>
     withPool({ accounts: ['a', 'b'], policy: inOrder() }, async (pool) => {
-        const limited = (seconds) => ({ ...refusals['rate-limit'], headers: { 'Retry-After': seconds } });
+        const limited = (seconds) => ({
+            ...refusals['rate-limit'],
+            headers: { 'Retry-After': seconds },
+        });
         pool.clock.at(0);
         pool.upstream.next('a', limited('90'));
         pool.upstream.next('b', limited('30'));
@@ -199,7 +203,7 @@ test('sign-ins and limits: 429, as waiting helps', () =>
         assert.match(answer.headers['retry-after'], /^[67]$/);
     }));
 
-test('all failed: 502, 503 or 504 as the last one did; an account with an alias is named by it', () =>
+test('all failed: 502, 503 or 504 as the last one did, with each account and its reason', () =>
     withPool(
         { policy: inOrder(), config: { clocks: { first_token_ms: 100 * slow } } },
         async (pool) => {
@@ -222,12 +226,15 @@ test('all failed: 502, 503 or 504 as the last one did; an account with an alias 
     ));
 
 test('nobody may be asked: 503 that says why', () =>
-    withPool({ policy: 'return { accounts = { a = { weight = 0 }, b = { weight = 0 } } }' }, async (pool) => {
-        assertError(await pool.call(), 503, {
-            code: 'no_account_available',
-            message: /pool\/a: not selected by the account policy; pool\/b: not selected/,
-        });
-    }));
+    withPool(
+        { policy: 'return { accounts = { a = { weight = 0 }, b = { weight = 0 } } }' },
+        async (pool) => {
+            assertError(await pool.call(), 503, {
+                code: 'no_account_available',
+                message: /pool\/a: not selected by the account policy; pool\/b: not selected/,
+            });
+        },
+    ));
 
 // ---- bounds
 
@@ -278,15 +285,30 @@ test('failover_ms: no attempt begins after it', () =>
         },
     ));
 
-test('a request that can be served by no account of an instance', () =>
+test('a model goes to the accounts that have it, whatever their turn', () =>
     withPool(
         {
-            accounts: ['a'],
-            instance: { plugin: 'qwen', options: { models: ['m'] } },
+            accounts: ['a', { alias: 'l', oauth: true }],
+            instance: { plugin: 'qwen' },
+            env: { KEY_OF_L: JSON.stringify({ access_token: keyOf('l') }) },
         },
         async (pool) => {
-            assert.equal(await pool.ask(), 'a');
-            assertError(await pool.gateway.chat('nothing'), 404, { code: 'model_not_found' });
+            const { gateway, upstream } = pool;
+            for (const [model, name, other] of [
+                ['qwen3-max', 'a', 'l'],
+                ['coder-model', 'l', 'a'],
+            ]) {
+                for (let i = 0; i < 3; i++) {
+                    assert.equal(who(await gateway.chat(`pool/${model}`)), name);
+                }
+                upstream.next(name, refusals['invalid-token']);
+                assertError(await gateway.chat(`pool/${model}`), 401, {
+                    code: 'accounts_need_sign_in',
+                    message: new RegExp(`pool/${other}: (does not serve this model|its key was)`),
+                });
+                assert.equal(upstream.asked.includes(other), false);
+                upstream.forget();
+            }
         },
     ));
 

@@ -211,7 +211,7 @@ test('all full for different reasons: the earliest moment, and each reason', () 
         },
     ));
 
-test('limits of the environment hold for accounts with keys too; without it these have none', async () => {
+test('limits of the environment hold for keys too; without it keys have none', async () => {
     await withPool({ accounts: ['a'], env: { CHAT_DAILY_LIMIT: 3 } }, async (pool) => {
         assert.equal((await pool.sequence(3)).join(''), 'aaa');
         assertLimited(await pool.call(), 'rpd');
@@ -256,7 +256,7 @@ test('accounts that signed in have 60 requests a minute and 2,000 a day', async 
     try {
         const policy = `return { select = function(accounts)
             local l = accounts[1].limits
-            gate.log("info", "limits " .. l.rpm .. " " .. l.rpd .. " " .. l.tpm .. " " .. l.concurrency)
+            gate.log("info", table.concat({ "limits", l.rpm, l.rpd, l.tpm, l.concurrency }, " "))
         end }`;
         gateway = await startGateway({
             env: {

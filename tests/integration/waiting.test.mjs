@@ -1,5 +1,5 @@
-// Comments that keep a waiting stream client company: they come while nothing else does, never inside
-// an event, and hide neither a refusal nor a dead upstream.
+// Comments that keep a waiting stream client company: they come while nothing else does, never
+// inside an event, and hide neither a refusal nor a dead upstream.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { chunkOf, stalls } from '../upstream/scenarios.mjs';
