@@ -151,7 +151,7 @@ static void add_options(struct gate_config_instance *i, const struct known *k,
     add_text(i, "plan", k->plan);
     add_text(i, "client_id", said->client_id);
     add_text(i, "base_url", said->base != NULL ? said->base : whole ? k->base_fallback : NULL);
-    if (k->catch_all && whole && (o = add_option(i, "catch_all", GATE_OPTION_BOOL)) != NULL)
+    if (k->catch_all && (o = add_option(i, "catch_all", GATE_OPTION_BOOL)) != NULL)
         o->boolean = true;
 }
 

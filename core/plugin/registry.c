@@ -68,6 +68,8 @@ static const struct member quota_members[] = {
     MEMBER(quota, snapshot),
     MEMBER(quota, save),
     MEMBER(quota, load),
+    MEMBER(quota, numbers),
+    MEMBER(quota, day_end),
 };
 static const struct member filter_members[] = {
     MEMBER(filter, instance_create), MEMBER(filter, instance_destroy), MEMBER(filter, open),
@@ -77,13 +79,15 @@ static const struct member filter_members[] = {
 
 #define KIND(name_)                                                                                \
     {                                                                                              \
-#name_, name_##_members, sizeof name_##_members / sizeof name_##_members[0]                \
+#name_, name_##_members,                                                                   \
+            sizeof name_##_members / sizeof name_##_members[0], sizeof(struct gate_##name_##_ops)  \
     }
 
 static const struct {
     const char *name;
     const struct member *members;
     size_t count;
+    size_t ops_size; /* of the newest ABI */
 } kinds[] = {
     [GATE_KIND_PROVIDER] = KIND(provider), [GATE_KIND_DIALECT] = KIND(dialect),
     [GATE_KIND_STORAGE] = KIND(storage),   [GATE_KIND_QUOTA] = KIND(quota),
@@ -230,6 +234,26 @@ static const struct gate_loaded *find_loaded(const struct gate_registry *r, uint
     return NULL;
 }
 
+/* A plugin of an older minor version has shorter tables: nobody may read behind their end. */
+static struct gate_plugin *widen(const struct gate_plugin *p)
+{
+    struct gate_plugin *whole = gate_calloc(1, sizeof *whole);
+    size_t room = kinds[p->kind].ops_size, size;
+    void *ops = gate_calloc(1, room);
+
+    memcpy(&size, p->ops, sizeof size);
+    memcpy(ops, p->ops, size < room ? size : room);
+    memcpy(whole, p, p->struct_size < sizeof *whole ? p->struct_size : sizeof *whole);
+    whole->ops = ops;
+    return whole;
+}
+
+static void free_widened(const struct gate_plugin *p)
+{
+    free((void *)p->ops);
+    free((void *)p);
+}
+
 static enum gate_status load_one(struct gate_registry *r, const char *path, struct gate_error *err)
 {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -254,8 +278,8 @@ static enum gate_status load_one(struct gate_registry *r, const char *path, stru
                            gate_kind_name((enum gate_kind)p->kind), p->name);
         goto fail;
     }
-    r->items[r->count++] =
-        (struct gate_loaded){.plugin = p, .path = gate_strdup(gate_str_of(path)), .handle = handle};
+    r->items[r->count++] = (struct gate_loaded){
+        .plugin = widen(p), .path = gate_strdup(gate_str_of(path)), .handle = handle};
     return GATE_OK;
 
 fail:
@@ -352,6 +376,7 @@ void gate_registry_destroy(struct gate_registry *r)
     while (r->count > 0) {
         struct gate_loaded *l = &r->items[--r->count];
 
+        free_widened(l->plugin);
         dlclose(l->handle);
         free(l->path);
     }

@@ -282,12 +282,12 @@ enum gate_select_result gate_select(const struct gate_select *s, struct gate_cho
         look_at(&r, (uint32_t)(first + i));
     if (take(&r, r.ready, r.ready_count, false))
         return GATE_SELECT_CHOSEN;
+    if (s->ready_only)
+        return GATE_SELECT_NONE;
     if (r.expired != NULL) {
         out->entry = r.expired;
         return GATE_SELECT_REFRESH;
     }
-    if (s->ready_only)
-        return GATE_SELECT_NONE;
     return take(&r, r.spare, r.spare_count, true) ? GATE_SELECT_CHOSEN : GATE_SELECT_NONE;
 }
 

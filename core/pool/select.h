@@ -51,7 +51,7 @@ struct gate_select {
     uint64_t now_ms;
     struct gate_account *const *tried; /* not asked again */
     size_t tried_count;
-    bool ready_only; /* leaves the last resort alone: another target may have better */
+    bool ready_only; /* no refresh and no last resort: another target may have better */
     /* Orders candidates instead of the strategy; NULL: none. Gets the table's indices of those that
      * could serve, best information first, and puts those that it wants to the front, in its order;
      * returns how many, 0: the strategy decides. */

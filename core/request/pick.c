@@ -405,7 +405,7 @@ void exchange_advance(struct gate_exchange *x)
 {
     enum exchange_pick pick = pick_target(x, true);
     if (pick == EXCHANGE_NOBODY) {
-        /* No target has an account that is well: now those that pause softly. */
+        /* No target has an account that is well: now tokens to renew, and soft pauses. */
         x->target = x->first_target;
         pick = pick_target(x, false);
     }

@@ -106,6 +106,20 @@ START_TEST(refuses_other_versions)
 }
 END_TEST
 
+START_TEST(an_older_plugin_has_no_newer_functions)
+{
+    struct gate_error err;
+    struct gate_registry *r = load("old_ops", GATE_OK, &err);
+    const struct gate_plugin *p = gate_registry_find(r, GATE_KIND_PROVIDER, GATE_STR("sample"));
+    const struct gate_provider_ops *ops = p->ops;
+
+    ck_assert_ptr_null(ops->credential_expires);
+    ck_assert_ptr_null(ops->account_serves);
+    ck_assert_ptr_nonnull(ops->claims);
+    gate_registry_destroy(r);
+}
+END_TEST
+
 START_TEST(refuses_faulty_plugins)
 {
     REFUSED("no_symbol", "no_symbol/sample.so is not a plugin", "gate_plugin");
@@ -302,6 +316,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, loads_in_name_order);
     tcase_add_test(tcase, refuses_other_versions);
+    tcase_add_test(tcase, an_older_plugin_has_no_newer_functions);
     tcase_add_test(tcase, refuses_faulty_plugins);
     tcase_add_test(tcase, refuses_two_of_one_name);
     tcase_add_test(tcase, failed_init_undoes_the_earlier_ones);

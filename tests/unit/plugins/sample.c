@@ -156,6 +156,11 @@ static enum gate_status build_request(void *instance, const struct gate_call *ca
 static const struct gate_provider_ops ops = {
 #ifdef SAMPLE_SHORT_OPS
     .size = offsetof(struct gate_provider_ops, claims),
+#elif defined(SAMPLE_OLD_OPS)
+    /* As a plugin of ABI 1.0 is compiled; what lies behind is none of its functions. */
+    .size = offsetof(struct gate_provider_ops, credential_expires),
+    .credential_expires = (uint64_t(*)(void *, const struct gate_credential *))1,
+    .account_serves = (bool (*)(void *, void *, struct gate_str))1,
 #else
     .size = sizeof ops,
 #endif
