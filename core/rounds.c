@@ -118,8 +118,8 @@ static void check_instance(struct gate_rounds *r, const struct gate_instance *in
         if (m->account->instance != instance || !takes_part(m))
             continue;
         all++;
-        down += needs_sign_in(m, now_ms) ||
-                gate_health_read(m->account, now_ms).condition != GATE_CONDITION_SERVING;
+        down += m->attachment == NULL ||
+                gate_health_read(m->account, now_ms).unproven != GATE_CONDITION_SERVING;
         check_sign_in(r, m, now_ms);
         check_quota(r, m, use, now_ms);
     }

@@ -346,7 +346,7 @@ enum gate_status gate_serve(const struct gate_parts *parts,
         s.workers[i].h2o_config = &s.h2o_config;
         s.workers[i].fd = -1;
     }
-    s.table = gate_roster_table(parts->roster);
+    gate_control_call(parts->control, worker_first_table, &s);
     enum gate_status status = bind_all(&s, parts->config, &port, err);
     if (status == GATE_OK)
         status = start_workers(&s, err);

@@ -51,6 +51,8 @@ struct server {
 bool worker_forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
                           struct gate_str query, struct gate_str body,
                           void (*reply)(void *ctx, int status, struct gate_str json), void *ctx);
+/* Control thread: the table that workers start with. arg: the server. */
+void worker_first_table(void *arg);
 /* Control thread, when all workers run: account tables and admin requests flow from now on. What
  * was published since the workers got their first table reaches them now. arg: the server. */
 void worker_connect(void *arg);

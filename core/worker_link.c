@@ -183,6 +183,12 @@ static void publish_table(void *ctx, struct gate_table *table)
     }
 }
 
+void worker_first_table(void *arg)
+{
+    struct server *s = arg;
+    s->table = gate_roster_table(s->parts->roster);
+}
+
 void worker_connect(void *arg)
 {
     struct server *s = arg;

@@ -54,7 +54,7 @@ static bool is_of_account(const struct gate_trace *t, const char *account)
 {
     for (size_t i = 0; i < t->steps.attempt_count; i++) {
         const struct gate_trace_attempt *a = &t->steps.attempts[i];
-        if (strcmp(a->pin->table->entries[a->index].account->id, account) == 0)
+        if (strcmp(a->id, account) == 0)
             return true;
     }
     return false;

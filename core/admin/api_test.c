@@ -71,7 +71,7 @@ static void note_health(struct admin_test *t, const struct result *r, uint64_t t
         gate_health_bad(t->account, &failure, 0, now_ms);
         return;
     }
-    gate_health_good(t->account, false, took_us, now_ms);
+    gate_health_good(t->account, false, true, took_us);
     struct gate_member *m = gate_roster_find(t->admin->parts.roster, gate_str_of(t->id));
     if (m != NULL && m->account == t->account &&
         gate_health_read(t->account, now_ms).condition != GATE_CONDITION_SERVING)

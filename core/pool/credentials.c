@@ -52,7 +52,8 @@ static bool can_refresh(const struct gate_account *account)
 
 static bool needs_sign_in(const struct gate_account *account, uint64_t now_ms)
 {
-    return gate_health_read(account, now_ms).condition == GATE_CONDITION_SIGN_IN;
+    struct gate_health h = gate_health_read(account, now_ms);
+    return h.condition == GATE_CONDITION_SIGN_IN && h.until_ms == 0;
 }
 
 /* ---- keepers */

@@ -4,6 +4,7 @@ enum {
     LATENCY_WEIGHT = 8, /* a new value counts one eighth */
     MAX_STREAK = 16,
     MOST_PAUSE_MS = 24 * 3600 * 1000, /* whatever a service says */
+    SLACK_MS = 3600 * 1000,           /* clocks of services differ, and pauses vary */
 };
 
 /* The rule of each verdict; see the table in the header. */
@@ -52,13 +53,19 @@ static void note_change(struct gate_account *a)
     atomic_fetch_add_explicit(&a->live.changes, 1, memory_order_release);
 }
 
+/* A pause of more than a day does not exist: the clock was set back since. */
+static bool is_over(uint64_t word, uint64_t now_ms)
+{
+    uint64_t until = until_of(word);
+    return until != 0 && (now_ms >= until || until - now_ms > MOST_PAUSE_MS + SLACK_MS);
+}
+
 struct gate_health gate_health_read(const struct gate_account *a, uint64_t now_ms)
 {
     uint64_t word = atomic_load_explicit(&a->live.word, memory_order_acquire);
     if (word == 0)
         return (struct gate_health){.condition = GATE_CONDITION_SERVING};
-    uint64_t until = until_of(word);
-    if (until != 0 && now_ms >= until)
+    if (is_over(word, now_ms))
         return (struct gate_health){
             .condition = GATE_CONDITION_SERVING,
             .unproven = condition_of(word),
@@ -69,9 +76,16 @@ struct gate_health gate_health_read(const struct gate_account *a, uint64_t now_m
     return (struct gate_health){
         .condition = condition_of(word),
         .unproven = condition_of(word),
-        .until_ms = until,
+        .until_ms = until_of(word),
         .last_resort = (word >> 8 & 1) != 0,
     };
+}
+
+enum gate_condition gate_health_saved(const struct gate_account *a, uint64_t *until_ms)
+{
+    uint64_t word = atomic_load_explicit(&a->live.word, memory_order_acquire);
+    *until_ms = until_of(word);
+    return condition_of(word);
 }
 
 /* ---- an attempt */
@@ -90,23 +104,16 @@ bool gate_health_begin(struct gate_account *a, uint64_t now_ms, bool *probe)
     return true;
 }
 
-/* An answer that began before the account failed says nothing of how it is now. */
-static void recover(struct gate_account *a, bool probe, uint64_t now_ms)
+static void recover(struct gate_account *a)
 {
     uint64_t word = atomic_load_explicit(&a->live.word, memory_order_acquire);
-    if (word == 0)
+    if (word == 0 || !atomic_compare_exchange_strong(&a->live.word, &word, 0))
         return;
-    bool over = until_of(word) != 0 && now_ms >= until_of(word);
-    bool last_resort = (word >> 8 & 1) != 0;
-    if (!probe && !over && !last_resort)
-        return;
-    if (atomic_compare_exchange_strong(&a->live.word, &word, 0)) {
-        atomic_store(&a->live.streak, 0);
-        note_change(a);
-    }
+    atomic_store(&a->live.streak, 0);
+    note_change(a);
 }
 
-void gate_health_good(struct gate_account *a, bool probe, uint64_t latency_us, uint64_t now_ms)
+void gate_health_good(struct gate_account *a, bool probe, bool last_resort, uint64_t latency_us)
 {
     struct gate_live *l = &a->live;
     uint64_t old = atomic_load_explicit(&l->latency_us, memory_order_relaxed);
@@ -114,7 +121,10 @@ void gate_health_good(struct gate_account *a, bool probe, uint64_t latency_us, u
         old == 0 ? latency_us : (old * (LATENCY_WEIGHT - 1) + latency_us) / LATENCY_WEIGHT;
     atomic_store_explicit(&l->latency_us, now > 0 ? now : 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&l->served, 1, memory_order_relaxed);
-    recover(a, probe, now_ms);
+    if (probe || last_resort)
+        recover(a);
+    if (probe)
+        atomic_store(&a->live.probing, 0);
 }
 
 void gate_health_end(struct gate_account *a, bool probe)
@@ -163,6 +173,8 @@ void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f
                      uint64_t now_ms)
 {
     const struct rule *rule = rule_of(f->verdict->kind);
+    if (f->verdict->kind == GATE_VERDICT_CLIENT_ERROR && f->pause_ms == 0)
+        return; /* the account did its part */
     atomic_fetch_add_explicit(&a->live.failed, 1, memory_order_relaxed);
     keep_error(a, f, now_ms);
     if (f->pause_ms == 0)
@@ -172,15 +184,13 @@ void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f
         pause = pause * (80 + random % 41) / 100;
     enum gate_condition condition =
         rule->condition != GATE_CONDITION_SERVING ? rule->condition : GATE_CONDITION_COOLING;
-    bool for_ever = condition == GATE_CONDITION_SIGN_IN && a->kind == GATE_CREDENTIAL_OAUTH;
-    uint64_t fresh =
-        pack(condition, rule->last_resort, for_ever ? 0 : now_ms + (pause > 0 ? pause : 1));
+    uint64_t fresh = pack(condition, rule->last_resort, now_ms + (pause > 0 ? pause : 1));
     uint64_t word = atomic_load_explicit(&a->live.word, memory_order_acquire);
     for (;;) {
-        bool paused = word != 0 && (until_of(word) == 0 || now_ms < until_of(word));
+        bool paused = word != 0 && !is_over(word, now_ms);
         /* Requests that were on their way fail too: they neither shorten the pause nor count as a
          * further one. What the service names itself may be longer. */
-        bool longer = until_of(fresh) == 0 || (f->exact && until_of(fresh) > until_of(word));
+        bool longer = f->exact && until_of(fresh) > until_of(word);
         if (paused && (until_of(word) == 0 || !longer))
             return;
         if (!atomic_compare_exchange_weak(&a->live.word, &word, fresh))

@@ -3,8 +3,8 @@
  * workers and the control thread.
  *
  *     verdict           condition   first pause       grows to   last resort
- *     auth, API key     sign_in     30 s              1 h        no
- *     auth, OAuth       sign_in     until a person    -          no
+ *     auth              sign_in     30 s              1 h        no
+ *     a login whose refresh token is dead: sign_in until a person signs in
  *     rate_limited      limited     as told, or 2 s   60 s       no
  *     quota_exhausted   exhausted   as told, or the end of the quota's day
  *     blocked           cooling     30 s              30 min     no
@@ -40,9 +40,11 @@ struct gate_health gate_health_read(const struct gate_account *a, uint64_t now_m
 /* Worker, before an attempt. *probe: this attempt is the probe. False: another one probes just now.
  */
 bool gate_health_begin(struct gate_account *a, uint64_t now_ms, bool *probe);
-/* Worker, once when an answer has begun well. latency_us: to its first byte. */
-void gate_health_good(struct gate_account *a, bool probe, uint64_t latency_us, uint64_t now_ms);
-/* Worker, at the end of every attempt that began, whatever became of it. */
+/* Worker, once when an answer has begun well. latency_us: to its first byte. Only a probe, or an
+ * attempt of last resort, ends a pause: an answer that began before the failure proves nothing. The
+ * probe is over with it: gate_health_end is then told that it was none. */
+void gate_health_good(struct gate_account *a, bool probe, bool last_resort, uint64_t latency_us);
+/* Worker, at the end of every attempt that began, whatever became of it. probe: it is one still. */
 void gate_health_end(struct gate_account *a, bool probe);
 
 /* How long the default rule would pause the account for this verdict, ms; 0: not at all. */
@@ -65,6 +67,8 @@ void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f
 void gate_health_clear(struct gate_account *a);
 void gate_health_set(struct gate_account *a, enum gate_condition condition, uint64_t until_ms,
                      const char *message, uint64_t now_ms);
+/* Any thread. What to keep of it over a restart; SERVING: nothing. */
+enum gate_condition gate_health_saved(const struct gate_account *a, uint64_t *until_ms);
 /* Any thread. A copy. */
 void gate_health_last_error(struct gate_account *a, struct gate_last_error *out);
 

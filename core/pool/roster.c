@@ -329,13 +329,17 @@ static void take_seed(struct gate_roster *r, struct gate_instance *instance,
     if (roster_save_new(r, m, secret, &version, &err) != GATE_OK)
         gate_log_error("account %s: %s", c->id, err.message);
     roster_attach(m, secret, version);
-    gate_health_clear(m->account);
+    m->reseeded = true;
 }
 
 static void take_config(struct gate_roster *r, struct gate_instance *instance,
                         const struct gate_config_account *c)
 {
     struct gate_member *m = roster_find_id(r, c->id);
+    if (m != NULL && m->account->kind != c->kind) {
+        roster_drop_member(r, m); /* what was set for another kind of account */
+        m = NULL;
+    }
     bool is_new = m == NULL;
     if (is_new)
         m = roster_new_member(r, c->id, instance, c->kind);

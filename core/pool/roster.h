@@ -41,8 +41,9 @@ struct gate_member {
     struct gate_error problem;          /* why attachment is NULL */
     /* private to roster*.c */
     const struct gate_config_account *config; /* its entry there, or NULL */
-    char *seed;                /* fingerprint of the seed it was made from, or NULL */
-    uint32_t saved_changes;    /* live.changes when its condition was written last */
+    char *seed;             /* fingerprint of the seed it was made from, or NULL */
+    bool reseeded;          /* its login was replaced at this start: old conditions do not count */
+    uint32_t saved_changes; /* live.changes when its condition was written last */
     struct gate_buf unwritten; /* a secret that storage did not take yet */
     uint64_t stored_version;   /* of the record that the credential in use came from */
     uint64_t next_version;     /* of the next attachment: these only grow */

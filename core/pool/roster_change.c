@@ -199,15 +199,23 @@ static enum gate_status set_deleted(struct gate_roster *r, struct gate_member *m
     return status;
 }
 
+/* The workers and the flusher let go of it first: nothing writes its counters again. */
 static enum gate_status purge_member(struct gate_roster *r, struct gate_member *m,
                                      struct gate_error *err)
 {
+    uint64_t before = m->deleted_ms;
+    if (before == 0) {
+        m->deleted_ms = gate_clock_wall_ms();
+        roster_publish(r);
+    }
     enum gate_status status = roster_erase(r, m, err);
-    if (status != GATE_OK)
-        return status;
-    roster_drop_member(r, m);
-    roster_publish(r);
-    return GATE_OK;
+    if (status == GATE_OK) {
+        roster_drop_member(r, m);
+    } else if (before == 0) {
+        m->deleted_ms = 0;
+        roster_publish(r);
+    }
+    return status;
 }
 
 enum gate_status gate_roster_delete(struct gate_roster *r, struct gate_member *m, bool purge,

@@ -60,7 +60,7 @@ static void keep_unwritten(struct gate_member *m, struct gate_str secret)
 
 static void use(struct gate_roster *r, struct gate_member *m)
 {
-    if (gate_health_read(m->account, gate_clock_wall_ms()).condition == GATE_CONDITION_SIGN_IN)
+    if (gate_health_read(m->account, gate_clock_wall_ms()).unproven == GATE_CONDITION_SIGN_IN)
         gate_health_clear(m->account);
     roster_publish(r);
 }

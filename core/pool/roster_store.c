@@ -326,12 +326,13 @@ enum gate_status roster_load(struct gate_roster *r, struct gate_error *err)
 
 static char *condition_json(struct gate_account *a)
 {
-    struct gate_health h = gate_health_read(a, 0); /* at time 0 every pause still runs */
+    uint64_t until;
+    enum gate_condition condition = gate_health_saved(a, &until);
     struct gate_last_error e;
     gate_health_last_error(a, &e);
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "condition", h.condition);
-    cJSON_AddNumberToObject(json, "until", (double)h.until_ms);
+    cJSON_AddNumberToObject(json, "condition", condition);
+    cJSON_AddNumberToObject(json, "until", (double)until);
     cJSON_AddNumberToObject(json, "error_at", (double)e.at_ms);
     cJSON_AddStringToObject(json, "message", e.message);
     char *text = cJSON_PrintUnformatted(json);
@@ -408,7 +409,10 @@ static void load_counters(struct gate_roster *r, struct gate_member *m)
 
 void roster_load_state(struct gate_roster *r, struct gate_member *m)
 {
-    load_condition(r, m);
+    if (!m->reseeded)
+        load_condition(r, m);
+    else
+        roster_save_condition(r, m); /* serving, over what was stored */
     load_counters(r, m);
 }
 

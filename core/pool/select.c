@@ -23,7 +23,8 @@ struct run {
 static void pass_by(struct gate_choice *out, uint32_t index, enum gate_skip skip,
                     enum gate_limit_name limit, uint64_t until_ms)
 {
-    if (until_ms != 0 && (out->free_at_ms == 0 || until_ms < out->free_at_ms))
+    if (until_ms != 0 && skip != GATE_SKIP_SIGN_IN &&
+        (out->free_at_ms == 0 || until_ms < out->free_at_ms))
         out->free_at_ms = until_ms;
     if (out->skipped_count == GATE_SELECT_MAX_SKIPPED)
         return;

@@ -35,7 +35,7 @@ struct gate_skipped {
     uint64_t until_ms;          /* Unix: when it may serve again; 0: not known */
 };
 
-enum { GATE_SELECT_MAX_TRIED = 256, GATE_SELECT_MAX_SKIPPED = 64 };
+enum { GATE_SELECT_MAX_TRIED = GATE_ACCOUNT_MAX, GATE_SELECT_MAX_SKIPPED = 64 };
 
 /* The question. */
 struct gate_select {

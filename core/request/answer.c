@@ -77,6 +77,9 @@ static bool is_shared_header(struct gate_str name)
 
 void exchange_add_header(struct gate_exchange *x, struct gate_str name, struct gate_str value)
 {
+    /* All of it or nothing. */
+    if (gate_buf_reserve(&x->headers, name.len + value.len + 2) == NULL)
+        return;
     gate_buf_append(&x->headers, name);
     gate_buf_append_byte(&x->headers, '\0');
     gate_buf_append(&x->headers, value);
@@ -157,11 +160,9 @@ static void on_attempt_head(void *ctx, const struct gate_upstream_head *head, bo
         x->mode = ANSWER_STREAM;
         gate_stream_open(&x->stream, x->in.env, exchange_target(x)->instance,
                          gate_attempt_asked_usage(x->attempt), stream_write, stream_flush, x);
-    } else if (x->committed) {
-        fail_answer(x, GATE_VERDICT_GARBAGE, "upstream_bad_response",
-                    "the upstream answered a stream request with a single document");
     } else {
         x->mode = ANSWER_JSON;
+        x->wrong_form = x->committed; /* by a keepalive comment of a stream */
     }
 }
 
@@ -169,6 +170,8 @@ static void json_data(struct gate_exchange *x, struct gate_str bytes)
 {
     if (!x->begun && gate_buf_append(&x->hold, bytes))
         return;
+    if (x->wrong_form)
+        return; /* there is enough to judge by */
     if (x->kind == GATE_USAGE_SEARCH) {
         fail_answer(x, GATE_VERDICT_GARBAGE, "upstream_bad_response",
                     "the answer to the search is larger than 1 MiB");
@@ -223,6 +226,11 @@ static void json_done(struct gate_exchange *x)
             gate_failure_finish(&f);
             return;
         }
+        if (x->wrong_form) {
+            fail_answer(x, GATE_VERDICT_GARBAGE, "upstream_bad_response",
+                        "the upstream answered a stream request with a single document");
+            return;
+        }
         x->has_usage = d->read_usage != NULL && d->read_usage(gate_buf_str(&x->hold), &x->usage);
         if (!x->has_usage)
             x->text_bytes =
@@ -241,10 +249,8 @@ static void on_attempt_done(void *ctx)
     } else if (x->mode == ANSWER_JSON) {
         json_done(x);
     } else if (x->begun && (x->stream.seen & GATE_EVENT_ERROR)) {
-        /* The upstream told the failure itself, in a way that the client understands. */
         gate_stream_end(&x->stream);
-        exchange_settle(x, GATE_OUTCOME_CANCELLED);
-        exchange_finish(x, true, "failed", "upstream_error", "error:upstream_error");
+        exchange_told(x);
     } else if (gate_stream_end(&x->stream)) {
         commit_answer(x, -1);
         exchange_answered(x);

@@ -2,7 +2,10 @@
 #include "request/attempt_internal.h"
 #include <stdlib.h>
 
-enum { LOCAL_ANSWER_MAX = 16 << 20 };
+enum {
+    LOCAL_ANSWER_MAX = 16 << 20,
+    REFUSAL_MS = 2000, /* for the next piece of a refusal's body */
+};
 
 struct gate_attempt {
     struct gate_env *env;
@@ -105,10 +108,14 @@ static void fail(struct gate_attempt *a, enum gate_verdict_kind kind, const char
 /* The provider plugin could not make a request, or an answer, of what the client sent. */
 static void fail_provider(struct gate_attempt *a, enum gate_status status, const char *reason)
 {
-    if (status == GATE_EINVAL)
-        fail(a, GATE_VERDICT_CLIENT_ERROR, "provider_refused", reason);
-    else
-        fail(a, GATE_VERDICT_GARBAGE, "provider_failed", reason);
+    struct gate_failure f;
+    bool refused = status == GATE_EINVAL;
+    gate_failure_init(&f);
+    f.verdict.kind = refused ? GATE_VERDICT_CLIENT_ERROR : GATE_VERDICT_GARBAGE;
+    f.blameless = true;
+    snprintf(f.code, sizeof f.code, "%s", refused ? "provider_refused" : "provider_failed");
+    snprintf(f.reason, sizeof f.reason, "%s", reason);
+    tell_failure(a, &f);
 }
 
 /* The whole body of a refusal is here (or as much as is read of it). */
@@ -156,6 +163,8 @@ static void arm_clock(struct gate_attempt *a)
         due = a->started_ms + c->first_token_ms;
     if (a->got_data && c->idle_ms > 0)
         due = (a->paused ? now : a->last_ms) + c->idle_ms;
+    if (a->status != 0)
+        due = a->last_ms + REFUSAL_MS;
     if (c->total_ms > 0 && a->started_ms + c->total_ms < due)
         due = a->started_ms + c->total_ms;
     if (due == UINT64_MAX)
@@ -171,6 +180,10 @@ static void on_clock(struct gate_timer *timer)
     const struct gate_clocks *c = &a->input.clocks;
     uint64_t now = a->env->timers->now_ms;
     char reason[160];
+    if (a->status != 0 && now >= a->last_ms + REFUSAL_MS) {
+        fail_refused(a); /* what it says so far is enough */
+        return;
+    }
     if (c->total_ms > 0 && now >= a->started_ms + c->total_ms)
         snprintf(reason, sizeof reason, "the answer was not complete within %u ms (total_ms)",
                  c->total_ms);
@@ -237,6 +250,7 @@ static void on_head(void *ctx, const struct gate_upstream_head *head)
     if (head->status < 200 || head->status >= 300 || media_type_is(type, "text/html")) {
         a->status = head->status;
         keep_headers(a, head);
+        arm_clock(a);
         return;
     }
     a->events->on_head(a->ctx, head, media_type_is(type, "text/event-stream"));

@@ -12,7 +12,7 @@ static void log_request(struct gate_exchange *x, const char *outcome, const char
 {
     const struct exchange_target *t = exchange_target(x);
     const struct gate_trace_attempt *last = x->traced;
-    const char *account = last != NULL ? last->pin->table->entries[last->index].account->id : "";
+    const char *account = last != NULL ? last->id : "";
     struct gate_log_request line = {
         .request_id = x->in.request_id,
         .method = x->in.method,
@@ -41,8 +41,7 @@ static void count(struct gate_exchange *x, const char *outcome)
 {
     const struct gate_trace_attempt *last = x->traced;
     struct gate_audit_event event = {
-        .account = last != NULL ? gate_str_of(last->pin->table->entries[last->index].account->id)
-                                : GATE_STR("-"),
+        .account = last != NULL ? gate_str_of(last->id) : GATE_STR("-"),
         .outcome = gate_str_of(outcome),
         .kind = x->kind,
         .prompt_tokens = x->usage.prompt,

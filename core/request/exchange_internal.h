@@ -48,6 +48,10 @@ struct gate_exchange {
     size_t tried_count;
     struct gate_account *refreshed; /* whose token was renewed for this request; retained */
     struct exchange_wait *wait;
+    struct gate_timer wait_timer; /* a wait must not hold the request for ever */
+    bool last_resort;
+    bool wrong_form;     /* JSON came where a stream has begun: only a failure can be told */
+    uint64_t free_at_ms; /* Unix: the earliest moment when an account frees that was passed by */
     uint64_t sticky, tokens; /* hash of the conversation; estimate that is reserved */
 
     struct gate_attempt *attempt;
@@ -98,6 +102,8 @@ void exchange_add_target(struct gate_exchange *x, const struct gate_instance *in
 struct gate_route_view exchange_route_view(const struct gate_exchange *x);
 
 /* pick.c */
+/* False: attempts or time of the request are used up. */
+bool exchange_may_try_more(const struct gate_exchange *x);
 enum exchange_pick { EXCHANGE_PICKED = 0, EXCHANGE_WAITS, EXCHANGE_NOBODY };
 enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only);
 /* Runs an attempt with the account that was picked. */
@@ -117,6 +123,9 @@ void exchange_add_tried(struct gate_exchange *x, struct gate_account *account);
 /* failing.c */
 /* The attempt failed: tries another account or target, or tells the client. */
 void exchange_failed(void *ctx, struct gate_failure *f);
+/* The stream has told the client itself that it failed: the account gets its due, and the exchange
+ * ends. */
+void exchange_told(struct gate_exchange *x);
 /* No account is left for any target: says why. */
 void exchange_give_up(struct gate_exchange *x);
 /* "error:<code>", for the audit. */

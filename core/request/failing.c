@@ -13,6 +13,15 @@ const char *exchange_error_outcome(char out[GATE_AUDIT_MAX_OUTCOME], const char 
 
 /* ---- telling the client */
 
+/* What a refusal for lack of quota leaves unsaid, the account's own pause tells. */
+static uint64_t retry_after(const struct gate_exchange *x, const struct gate_failure *f)
+{
+    uint64_t now = gate_clock_wall_ms();
+    if (f->verdict.retry_after_ms > 0 || gate_failure_status(f) != 429)
+        return f->verdict.retry_after_ms;
+    return x->free_at_ms > now ? x->free_at_ms - now : 0;
+}
+
 /* Ends the exchange with what the last attempt brought. */
 static void tell_failure(struct gate_exchange *x, struct gate_failure *f)
 {
@@ -25,7 +34,7 @@ static void tell_failure(struct gate_exchange *x, struct gate_failure *f)
     bool complete = true;
     if (!x->committed) {
         gate_failure_render(f, x->in.dialect, instance, &body);
-        exchange_add_retry_after(x, f->verdict.retry_after_ms);
+        exchange_add_retry_after(x, retry_after(x, f));
         exchange_commit(x, gate_failure_status(f), GATE_STR("application/json"), (int64_t)body.len);
         exchange_write(x, gate_buf_str(&body));
     } else if (x->mode == ANSWER_STREAM || x->facts.stream) {
@@ -97,19 +106,12 @@ void exchange_give_up(struct gate_exchange *x)
 
 /* ---- deciding */
 
-static bool may_try_more(const struct gate_exchange *x)
-{
-    const struct gate_config *c = x->in.env->config;
-    uint64_t elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000;
-    return x->attempts < c->max_attempts && elapsed_ms < c->failover_ms;
-}
-
 static bool can_refresh(const struct gate_exchange *x, const struct gate_failure *f)
 {
     const struct gate_account *a = x->entry->account;
-    return f->verdict.kind == GATE_VERDICT_AUTH && f->upstream_status == 401 &&
-           a->kind == GATE_CREDENTIAL_OAUTH && a->instance->ops->refresh_request != NULL &&
-           x->in.env->credentials != NULL && x->refreshed != a;
+    return f->verdict.kind == GATE_VERDICT_AUTH && a->kind == GATE_CREDENTIAL_OAUTH &&
+           a->instance->ops->refresh_request != NULL && x->in.env->credentials != NULL &&
+           x->refreshed != a;
 }
 
 static enum gate_action default_action(const struct gate_exchange *x, const struct gate_failure *f)
@@ -140,9 +142,14 @@ static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
         .action = default_action(x, f),
         .exact = f->verdict.retry_after_ms > 0,
     };
+    uint64_t pause =
+        f->blameless ? 0 : gate_health_pause(x->entry->account, &f->verdict, day_end(x, now), now);
+    /* Chat goes on when searches fail, but with a dead credential. */
+    if (x->kind == GATE_USAGE_SEARCH && f->verdict.kind != GATE_VERDICT_AUTH)
+        pause = 0;
     /* A refused token that can be renewed says nothing of the account yet. */
     if (r.action != GATE_ACTION_RETRY)
-        r.pause_ms = gate_health_pause(x->entry->account, &f->verdict, day_end(x, now), now);
+        r.pause_ms = pause;
     /* A day ends when it ends. */
     r.exact = r.exact || f->verdict.kind == GATE_VERDICT_QUOTA_EXHAUSTED;
     if (!gate_script_has_on_error(env->script))
@@ -168,8 +175,11 @@ static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
                        x->in.request_id.ptr, err.message);
         return r;
     }
-    if (d.action != GATE_ACTION_DEFAULT)
+    if (d.action != GATE_ACTION_DEFAULT && d.action != r.action) {
+        if (r.action == GATE_ACTION_RETRY)
+            r.pause_ms = pause; /* its token is not renewed after all */
         r.action = d.action;
+    }
     if (d.has_cooldown) {
         r.pause_ms = d.cooldown_ms;
         r.exact = true;
@@ -199,8 +209,23 @@ static void keep_failure(struct gate_exchange *x, struct gate_failure *f)
     gate_buf_init(&f->body, GATE_FAILURE_BODY);
 }
 
+/* A limit of searches blocks searches only: the quota keeps it. */
+static void block_search(const struct gate_exchange *x, const struct gate_failure *f)
+{
+    const struct gate_quota *q = x->in.env->quota;
+    uint64_t now = gate_clock_wall_ms();
+    char ms[24];
+    uint64_t pause = gate_health_pause(x->entry->account, &f->verdict, day_end(x, now), now);
+    snprintf(ms, sizeof ms, "%llu", (unsigned long long)pause);
+    const struct gate_header header = {GATE_STR("retry-after-ms"), gate_str_of(ms)};
+    q->ops->observe(q->instance, x->entry->account->quota, GATE_USAGE_SEARCH, &header, 1, now);
+}
+
 static void note(struct gate_exchange *x, const struct gate_failure *f, const struct ruling *r)
 {
+    if (x->kind == GATE_USAGE_SEARCH && (f->verdict.kind == GATE_VERDICT_RATE_LIMITED ||
+                                         f->verdict.kind == GATE_VERDICT_QUOTA_EXHAUSTED))
+        block_search(x, f);
     struct gate_health_failure failure = {
         .verdict = &f->verdict,
         .status = f->upstream_status,
@@ -208,7 +233,12 @@ static void note(struct gate_exchange *x, const struct gate_failure *f, const st
         .pause_ms = r->pause_ms,
         .exact = r->exact,
     };
-    gate_health_bad(x->entry->account, &failure, gate_env_random(x->in.env), gate_clock_wall_ms());
+    uint64_t now = gate_clock_wall_ms();
+    if (!f->blameless)
+        gate_health_bad(x->entry->account, &failure, gate_env_random(x->in.env), now);
+    uint64_t until = gate_health_read(x->entry->account, now).until_ms;
+    if (until > now && (x->free_at_ms == 0 || until < x->free_at_ms))
+        x->free_at_ms = until;
     if (x->traced == NULL)
         return;
     x->traced->verdict = f->verdict.kind;
@@ -228,6 +258,9 @@ static void drop_attempt(struct gate_exchange *x)
     gate_attempt_destroy(x->attempt);
     x->attempt = NULL;
     x->hold.len = 0;
+    x->wrong_form = false;
+    if (!x->committed)
+        x->headers.len = x->content_type.len = 0; /* of an answer that the client will not see */
 }
 
 static void try_again(struct gate_exchange *x, const struct gate_entry *entry, bool refresh)
@@ -259,14 +292,22 @@ void exchange_failed(void *ctx, struct gate_failure *f)
     struct ruling r = rule(x, f);
     bool refresh = r.action == GATE_ACTION_RETRY && can_refresh(x, f);
     note(x, f, &r);
+    bool over = !x->begun && r.action != GATE_ACTION_FAIL && !exchange_may_try_more(x);
+    if (x->traced != NULL && (x->begun || over))
+        x->traced->action = GATE_ACTION_FAIL; /* what was really done */
     exchange_settle(x, outcome_of(x, f));
+    if (x->begun && (x->stream.seen & GATE_EVENT_ERROR)) {
+        /* The client knows already. */
+        exchange_finish(x, true, "failed", f->code, "error:upstream_error");
+        return;
+    }
     if (x->begun || r.action == GATE_ACTION_FAIL) {
         tell_failure(x, f);
         return;
     }
     keep_failure(x, f);
     drop_attempt(x);
-    if (!may_try_more(x)) {
+    if (over) {
         exchange_give_up(x);
     } else if (r.action == GATE_ACTION_RETRY) {
         try_again(x, entry, refresh);
@@ -276,4 +317,16 @@ void exchange_failed(void *ctx, struct gate_failure *f)
             x->first_target = ++x->target;
         exchange_advance(x);
     }
+}
+
+void exchange_told(struct gate_exchange *x)
+{
+    struct gate_failure f;
+    gate_attempt_judge(x->attempt, gate_buf_str(&x->stream.told), true, &f);
+    struct ruling r = rule(x, &f);
+    r.action = GATE_ACTION_FAIL;
+    note(x, &f, &r);
+    exchange_settle(x, GATE_OUTCOME_CANCELLED);
+    gate_failure_finish(&f);
+    exchange_finish(x, true, "failed", "upstream_error", "error:upstream_error");
 }

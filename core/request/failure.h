@@ -17,7 +17,8 @@ struct gate_failure {
     int upstream_status;         /* 0: none came */
     char reason[GATE_ERROR_MAX]; /* what happened, for people; no secret */
     char code[48];               /* machine-readable: "upstream_unreachable" */
-    struct gate_buf body;        /* the upstream's error body when it may be passed on as it is */
+    bool blameless;       /* the account had no part in it: no request could be made of the input */
+    struct gate_buf body; /* the upstream's error body when it may be passed on as it is */
 };
 
 void gate_failure_init(struct gate_failure *f);

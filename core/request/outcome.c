@@ -6,7 +6,14 @@
 enum { LISTED = 12 /* accounts; the rest is counted */ };
 
 /* Kinds of reasons, from what waiting or a person could mend. */
-enum reason { REASON_SIGN_IN = 0, REASON_LIMITED, REASON_DISABLED, REASON_FAILED, REASON_OTHER };
+enum reason {
+    REASON_SIGN_IN = 0,
+    REASON_LIMITED,
+    REASON_DISABLED,
+    REASON_FAILED,
+    REASON_UNTRIED, /* attempts or time were used up before */
+    REASON_OTHER,
+};
 
 struct tally {
     size_t reasons[REASON_OTHER + 1];
@@ -47,7 +54,7 @@ static enum reason reason_of_verdict(struct tally *t, enum gate_verdict_kind kin
     return REASON_FAILED;
 }
 
-static enum reason reason_of_skip(struct tally *t, const struct gate_skipped *s)
+static enum reason reason_of_skip(struct tally *t, const struct gate_trace_skip *s)
 {
     switch (s->skip) {
     case GATE_SKIP_SIGN_IN:
@@ -71,7 +78,7 @@ static enum reason reason_of_skip(struct tally *t, const struct gate_skipped *s)
     }
 }
 
-static const char *text_of_skip(const struct gate_skipped *s, enum gate_credential_kind kind,
+static const char *text_of_skip(const struct gate_trace_skip *s, enum gate_credential_kind kind,
                                 char *buf, size_t cap)
 {
     static const char *const texts[] = {
@@ -113,21 +120,20 @@ static const struct gate_trace_attempt *attempt_of(const struct gate_steps *trac
 {
     for (size_t i = trace->attempt_count; i-- > 0;) {
         const struct gate_trace_attempt *t = &trace->attempts[i];
-        if (t->pin->table->entries[t->index].account == a)
+        if (t->account == a)
             return t;
     }
     return NULL;
 }
 
 /* Why the account was passed by at last, or NULL. */
-static const struct gate_skipped *skip_of(const struct gate_steps *trace,
-                                          const struct gate_account *a)
+static const struct gate_trace_skip *skip_of(const struct gate_steps *trace,
+                                             const struct gate_account *a)
 {
     for (size_t i = trace->look_count; i-- > 0;) {
         const struct gate_trace_look *l = &trace->looks[i];
         for (size_t k = 0; k < l->count; k++)
-            if (l->pin->table->entries[l->skipped[k].index].account == a &&
-                l->skipped[k].skip != GATE_SKIP_TRIED)
+            if (l->skipped[k].account == a && l->skipped[k].skip != GATE_SKIP_TRIED)
                 return &l->skipped[k];
     }
     return NULL;
@@ -138,15 +144,15 @@ static void add_account(struct tally *t, const struct gate_exchange *x, const st
     char text[224];
     uint64_t now = gate_clock_wall_ms(), free_at = 0;
     const struct gate_trace_attempt *attempt = attempt_of(&x->steps, e->account);
-    const struct gate_skipped *skip = skip_of(&x->steps, e->account);
-    enum reason reason = REASON_OTHER;
+    const struct gate_trace_skip *skip = skip_of(&x->steps, e->account);
+    enum reason reason = REASON_UNTRIED;
     if (attempt != NULL) {
         reason = reason_of_verdict(t, attempt->verdict);
         snprintf(text, sizeof text, "%s (%s)", gate_verdict_name(attempt->verdict),
                  attempt->reason);
         free_at = gate_health_read(e->account, now).until_ms;
     } else if (skip != NULL) {
-        struct gate_skipped seen = *skip;
+        struct gate_trace_skip seen = *skip;
         /* Renewing its token, for which the request waited, may have shown that the login is dead.
          */
         if (seen.skip == GATE_SKIP_EXPIRED &&
@@ -198,8 +204,11 @@ static void judge(struct tally *t, const struct gate_exchange *x)
         o->code = "accounts_need_sign_in";
         return;
     }
+    if (x->free_at_ms > now && (t->free_at_ms == 0 || x->free_at_ms < t->free_at_ms))
+        t->free_at_ms = x->free_at_ms; /* of accounts that the trace has no room for */
     o->retry_after_ms = t->free_at_ms > now ? t->free_at_ms - now : 0;
-    if (t->reasons[REASON_LIMITED] > 0 && t->reasons[REASON_FAILED] == 0) {
+    if (t->reasons[REASON_LIMITED] > 0 &&
+        t->reasons[REASON_FAILED] + t->reasons[REASON_UNTRIED] == 0) {
         o->status = 429;
         o->type = "rate_limit_error";
         o->code = "accounts_limited";

@@ -10,7 +10,9 @@ enum {
     DEFAULT_COMPLETION = 1024, /* tokens, where the client named no maximum */
     STICKY_MESSAGES = 2,       /* a conversation is known by its first messages */
     STICKY_BYTES = 64 * 1024,
-    MAX_ESTIMATE = 1 << 20, /* tokens: a picture's bytes are not text */
+    MAX_ESTIMATE = 1 << 20,      /* tokens: a picture's bytes are not text */
+    WAIT_REFRESH_MS = 10 * 1000, /* for a token; the refresh itself goes on */
+    WAIT_RECORD_MS = 1000,       /* for a count to be on record */
 };
 
 /* ---- waiting for another thread */
@@ -23,6 +25,24 @@ struct exchange_wait {
     struct gate_account *account; /* whose token is renewed, retained; NULL: counts go on record */
 };
 
+bool exchange_may_try_more(const struct gate_exchange *x)
+{
+    const struct gate_config *c = x->in.env->config;
+    uint64_t elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000;
+    return x->attempts < c->max_attempts && elapsed_ms < c->failover_ms;
+}
+
+static void on_wait_timer(struct gate_timer *timer);
+
+static void arm_wait_timer(struct gate_exchange *x, uint64_t most_ms)
+{
+    uint64_t elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000;
+    uint64_t left = x->in.env->config->failover_ms;
+    left = left > elapsed_ms ? left - elapsed_ms : 0;
+    x->wait_timer.cb = on_wait_timer;
+    gate_timer_arm(x->in.env->timers, &x->wait_timer, left < most_ms ? left : most_ms);
+}
+
 static struct exchange_wait *begin_wait(struct gate_exchange *x, struct gate_account *account)
 {
     struct exchange_wait *w = gate_calloc(1, sizeof *w);
@@ -33,6 +53,7 @@ static struct exchange_wait *begin_wait(struct gate_exchange *x, struct gate_acc
     if (account != NULL)
         gate_account_retain(account);
     x->wait = w;
+    arm_wait_timer(x, account != NULL ? WAIT_REFRESH_MS : WAIT_RECORD_MS);
     return w;
 }
 
@@ -45,6 +66,7 @@ static void free_wait(struct exchange_wait *w)
 
 void exchange_abandon_wait(struct gate_exchange *x)
 {
+    gate_timer_disarm(x->in.env->timers, &x->wait_timer);
     if (x->wait != NULL)
         x->wait->x = NULL;
     x->wait = NULL;
@@ -57,6 +79,55 @@ static void repin(struct gate_exchange *x)
     x->pin = gate_table_pin_use(x->in.env->accounts);
 }
 
+/* The token could not be renewed now, which is no reason to sign in: the account rests a little,
+ * and a refusal that the renewal was to mend counts as this. */
+static void note_not_renewed(struct gate_exchange *x, struct gate_account *account, const char *why)
+{
+    struct gate_verdict verdict = {.kind = GATE_VERDICT_NETWORK};
+    uint64_t now = gate_clock_wall_ms();
+    snprintf(verdict.message, sizeof verdict.message, "its token could not be renewed: %.300s",
+             why);
+    struct gate_health_failure failure = {
+        .verdict = &verdict,
+        .reason = "",
+        .pause_ms = gate_health_pause(account, &verdict, 0, now),
+    };
+    gate_health_bad(account, &failure, gate_env_random(x->in.env), now);
+    if (x->traced == NULL || x->traced->account != account ||
+        x->traced->verdict != GATE_VERDICT_AUTH)
+        return;
+    x->traced->verdict = GATE_VERDICT_NETWORK;
+    snprintf(x->traced->reason, sizeof x->traced->reason, "%s", verdict.message);
+}
+
+/* Goes on without the account. */
+static void pass_over(struct gate_exchange *x, struct gate_account *account)
+{
+    exchange_add_tried(x, account);
+    if (exchange_may_try_more(x))
+        exchange_advance(x);
+    else
+        exchange_give_up(x);
+}
+
+/* The wait took too long. What it waits for goes on without this request. */
+static void on_wait_timer(struct gate_timer *timer)
+{
+    struct gate_exchange *x =
+        (struct gate_exchange *)((char *)timer - offsetof(struct gate_exchange, wait_timer));
+    struct gate_account *account = x->wait->account;
+    if (account == NULL) {
+        exchange_abandon_wait(x);
+        exchange_start_attempt(x);
+        return;
+    }
+    gate_account_retain(account);
+    exchange_abandon_wait(x);
+    note_not_renewed(x, account, "the service does not answer");
+    pass_over(x, account);
+    gate_account_release(account);
+}
+
 static void on_refreshed(struct gate_exchange *x, const struct exchange_wait *w)
 {
     gate_log_debug("request %.*s: token of %s: %s", (int)x->in.request_id.len, x->in.request_id.ptr,
@@ -67,8 +138,9 @@ static void on_refreshed(struct gate_exchange *x, const struct exchange_wait *w)
     if (pick == EXCHANGE_PICKED) {
         exchange_start_attempt(x);
     } else if (pick == EXCHANGE_NOBODY) {
-        exchange_add_tried(x, w->account);
-        exchange_advance(x);
+        if (w->status == GATE_EIO)
+            note_not_renewed(x, w->account, w->why);
+        pass_over(x, w->account);
     }
 }
 
@@ -78,7 +150,7 @@ static void on_wait_over(void *arg)
     struct exchange_wait *w = arg;
     struct gate_exchange *x = w->x;
     if (x != NULL) {
-        x->wait = NULL;
+        exchange_abandon_wait(x);
         gate_timers_touch(x->in.env->timers, gate_clock_mono_ms());
         if (w->account != NULL)
             on_refreshed(x, w);
@@ -253,12 +325,13 @@ static struct gate_select make_select(struct gate_exchange *x)
 static enum exchange_pick take(struct gate_exchange *x, const struct gate_choice *choice)
 {
     struct gate_env *env = x->in.env;
-    uint32_t index = (uint32_t)(choice->entry - x->pin->table->entries);
     x->entry = choice->entry;
     x->reservation = choice->reservation;
     x->probe = choice->probe;
+    x->last_resort = choice->last_resort;
+    x->attempt_us = gate_clock_mono_us();
     x->well = false;
-    struct gate_trace_attempt *t = gate_steps_attempt(&x->steps, x->pin, index);
+    struct gate_trace_attempt *t = gate_steps_attempt(&x->steps, choice->entry);
     t->target = (uint8_t)x->target;
     t->probe = choice->probe;
     t->last_resort = choice->last_resort;
@@ -285,7 +358,10 @@ enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only)
         s.order_ctx = &order;
     }
     enum gate_select_result result = gate_select(&s, choice);
-    gate_steps_look(&x->steps, x->pin, x->target, choice);
+    if (!ready_only || result == GATE_SELECT_CHOSEN)
+        gate_steps_look(&x->steps, x->pin->table, x->target, choice);
+    if (choice->free_at_ms != 0 && (x->free_at_ms == 0 || choice->free_at_ms < x->free_at_ms))
+        x->free_at_ms = choice->free_at_ms;
     if (result == GATE_SELECT_CHOSEN)
         return take(x, choice);
     if (result == GATE_SELECT_REFRESH && env->credentials != NULL) {
@@ -350,8 +426,9 @@ void exchange_note_well(struct gate_exchange *x)
     if (x->well || x->entry == NULL)
         return;
     x->well = true;
-    gate_health_good(x->entry->account, x->probe, gate_clock_mono_us() - x->attempt_us,
-                     gate_clock_wall_ms());
+    gate_health_good(x->entry->account, x->probe, x->last_resort,
+                     gate_clock_mono_us() - x->attempt_us);
+    x->probe = false; /* it has shown what it was to show */
 }
 
 void exchange_add_tried(struct gate_exchange *x, struct gate_account *account)

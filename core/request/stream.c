@@ -66,6 +66,7 @@ void gate_stream_open(struct gate_stream *s, struct gate_env *env,
     gate_sse_init(&s->sse, GATE_STREAM_MAX_EVENT);
     gate_buf_init(&s->held, GATE_STREAM_MAX_HELD);
     gate_buf_init(&s->refused, GATE_STREAM_MAX_EVENT);
+    gate_buf_init(&s->told, GATE_STREAM_MAX_EVENT);
     s->env = env;
     s->strip_usage = strip_usage;
     s->dialect = instance->dialect;
@@ -116,6 +117,8 @@ static bool inspect(struct gate_stream *s, const struct gate_event *event)
         gate_buf_append(&s->refused, event->data);
         return false;
     }
+    if ((flags & GATE_EVENT_ERROR) && s->told.len == 0)
+        gate_buf_append(&s->told, event->data);
     if (!s->released && (flags & (GATE_EVENT_CONTENT | GATE_EVENT_FINISH)))
         release(s);
     meter(s, flags, event->data);
@@ -172,6 +175,7 @@ void gate_stream_close(struct gate_stream *s)
     gate_sse_finish(&s->sse);
     gate_buf_finish(&s->held);
     gate_buf_finish(&s->refused);
+    gate_buf_finish(&s->told);
     s->env = NULL;
 }
 

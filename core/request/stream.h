@@ -29,6 +29,7 @@ struct gate_stream {
     struct gate_buf
         held; /* what came before the first content: a failure may still take its place */
     struct gate_buf refused; /* data of an error event that is not sent on */
+    struct gate_buf told;    /* data of one that was sent on: the client knows */
     unsigned seen;           /* enum gate_event_flags of all events so far */
     bool strip_usage;        /* the client did not ask for the event that only reports usage */
     bool has_usage;

@@ -8,44 +8,56 @@ struct gate_trace_ring {
     struct gate_trace traces[GATE_TRACE_RING];
 };
 
-void gate_steps_finish(struct gate_steps *t)
+void gate_steps_finish(struct gate_steps *s)
 {
-    for (size_t i = 0; i < t->attempt_count; i++)
-        gate_table_pin_drop(t->attempts[i].pin);
-    for (size_t i = 0; i < t->look_count; i++) {
-        gate_table_pin_drop(t->looks[i].pin);
-        free(t->looks[i].skipped);
-    }
-    free(t->attempts);
-    free(t->looks);
-    memset(t, 0, sizeof *t);
+    for (size_t i = 0; i < s->look_count; i++)
+        free(s->looks[i].skipped);
+    free(s->attempts);
+    free(s->looks);
+    memset(s, 0, sizeof *s);
 }
 
-struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *t, struct gate_table_pin *pin,
-                                              uint32_t index)
+static void copy_name(char out[GATE_TRACE_ACCOUNT], const char *name)
 {
-    if (t->attempt_count == GATE_TRACE_MAX_ATTEMPTS)
-        return &t->attempts[t->attempt_count - 1];
-    t->attempts = gate_realloc(t->attempts, (t->attempt_count + 1) * sizeof t->attempts[0]);
-    struct gate_trace_attempt *a = &t->attempts[t->attempt_count++];
+    size_t len = strnlen(name, GATE_TRACE_ACCOUNT - 1);
+    memcpy(out, name, len);
+    out[len] = '\0';
+}
+
+struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *s, const struct gate_entry *e)
+{
+    if (s->attempt_count == GATE_TRACE_MAX_ATTEMPTS)
+        return &s->attempts[s->attempt_count - 1];
+    s->attempts = gate_realloc(s->attempts, (s->attempt_count + 1) * sizeof s->attempts[0]);
+    struct gate_trace_attempt *a = &s->attempts[s->attempt_count++];
     memset(a, 0, sizeof *a);
-    a->pin = gate_table_pin_use(pin);
-    a->index = index;
+    a->account = e->account;
+    copy_name(a->id, e->account->id);
+    copy_name(a->alias, e->alias);
     return a;
 }
 
-void gate_steps_look(struct gate_steps *t, struct gate_table_pin *pin, size_t target,
+void gate_steps_look(struct gate_steps *s, const struct gate_table *table, size_t target,
                      const struct gate_choice *choice)
 {
-    if (choice->skipped_count == 0 || t->look_count == GATE_TRACE_MAX_LOOKS)
+    if (choice->skipped_count == 0 || s->look_count == GATE_TRACE_MAX_LOOKS)
         return;
-    t->looks = gate_realloc(t->looks, (t->look_count + 1) * sizeof t->looks[0]);
-    struct gate_trace_look *l = &t->looks[t->look_count++];
-    size_t bytes = choice->skipped_count * sizeof l->skipped[0];
-    l->pin = gate_table_pin_use(pin);
+    s->looks = gate_realloc(s->looks, (s->look_count + 1) * sizeof s->looks[0]);
+    struct gate_trace_look *l = &s->looks[s->look_count++];
     l->target = (uint8_t)target;
     l->count = choice->skipped_count;
-    l->skipped = memcpy(gate_alloc(bytes), choice->skipped, bytes);
+    l->skipped = gate_alloc(l->count * sizeof l->skipped[0]);
+    for (size_t i = 0; i < l->count; i++) {
+        const struct gate_skipped *from = &choice->skipped[i];
+        const struct gate_entry *e = &table->entries[from->index];
+        struct gate_trace_skip *to = &l->skipped[i];
+        to->account = e->account;
+        copy_name(to->id, e->account->id);
+        copy_name(to->alias, e->alias);
+        to->skip = from->skip;
+        to->limit = from->limit;
+        to->until_ms = from->until_ms;
+    }
 }
 
 /* ---- as JSON */
@@ -76,17 +88,11 @@ static void close_with(struct gate_buf *out, char bracket)
         gate_buf_append_byte(out, bracket);
 }
 
-static void put_entry(struct gate_buf *out, const struct gate_table_pin *pin, uint32_t index)
-{
-    const struct gate_entry *e = &pin->table->entries[index];
-    put_string(out, "account", e->account->id);
-    put_string(out, "alias", e->alias);
-}
-
 static void put_attempt(struct gate_buf *out, const struct gate_trace_attempt *a)
 {
     gate_buf_append_byte(out, '{');
-    put_entry(out, a->pin, a->index);
+    put_string(out, "account", a->id);
+    put_string(out, "alias", a->alias);
     put_number(out, "target", a->target);
     put_string(out, "verdict", gate_verdict_name(a->verdict));
     put_number(out, "status", (uint64_t)a->status);
@@ -111,9 +117,10 @@ static void put_attempt(struct gate_buf *out, const struct gate_trace_attempt *a
 static void put_look(struct gate_buf *out, const struct gate_trace_look *l)
 {
     for (size_t i = 0; i < l->count; i++) {
-        const struct gate_skipped *s = &l->skipped[i];
+        const struct gate_trace_skip *s = &l->skipped[i];
         gate_buf_append_byte(out, '{');
-        put_entry(out, l->pin, s->index);
+        put_string(out, "account", s->id);
+        put_string(out, "alias", s->alias);
         put_number(out, "target", l->target);
         put_string(out, "reason", gate_skip_names[s->skip]);
         if (s->skip == GATE_SKIP_QUOTA)

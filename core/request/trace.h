@@ -11,6 +11,7 @@
 #include "script/policy.h"
 
 enum {
+    GATE_TRACE_ACCOUNT = 96,       /* bytes of an account's id or alias; the rest is cut */
     GATE_TRACE_RING = 512,         /* requests that each worker remembers */
     GATE_TRACE_MAX_ATTEMPTS = 256, /* remembered of one request */
     GATE_TRACE_MAX_LOOKS = 32,     /* selections in which somebody was passed by */
@@ -20,8 +21,8 @@ enum {
 
 /* One attempt. */
 struct gate_trace_attempt {
-    struct gate_table_pin *pin; /* names the entry; used once for each attempt */
-    uint32_t index;
+    const struct gate_account *account; /* to compare only: it may be gone */
+    char id[GATE_TRACE_ACCOUNT], alias[GATE_TRACE_ACCOUNT];
     uint8_t target; /* position in the routing decision */
     bool last_resort, probe;
     enum gate_verdict_kind verdict; /* OK: it answered */
@@ -34,12 +35,20 @@ struct gate_trace_attempt {
     char reason[160];
 };
 
+/* One account that a selection passed by. */
+struct gate_trace_skip {
+    const struct gate_account *account; /* to compare only */
+    char id[GATE_TRACE_ACCOUNT], alias[GATE_TRACE_ACCOUNT];
+    enum gate_skip skip;
+    enum gate_limit_name limit;
+    uint64_t until_ms;
+};
+
 /* The accounts that one selection passed by. */
 struct gate_trace_look {
-    struct gate_table_pin *pin;
     uint8_t target;
     size_t count;
-    struct gate_skipped *skipped;
+    struct gate_trace_skip *skipped; /* owned */
 };
 
 /* The steps of one request, as the exchange collects them. Zeroed: none. */
@@ -55,10 +64,9 @@ struct gate_steps {
 /* Frees what it owns and zeroes it. */
 void gate_steps_finish(struct gate_steps *s);
 /* Adds an attempt and returns it, or the last one again when there are too many. */
-struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *s, struct gate_table_pin *pin,
-                                              uint32_t index);
+struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *s, const struct gate_entry *e);
 /* Keeps the accounts that a selection passed by; none: does nothing. */
-void gate_steps_look(struct gate_steps *s, struct gate_table_pin *pin, size_t target,
+void gate_steps_look(struct gate_steps *s, const struct gate_table *table, size_t target,
                      const struct gate_choice *choice);
 
 /* A whole request. */

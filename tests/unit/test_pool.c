@@ -152,7 +152,8 @@ static void end_one(struct trace *t, size_t at)
             .pause_ms = gate_health_pause(r.choice.entry->account, &v, 0, t->now)};
         gate_health_bad(r.choice.entry->account, &failure, next_random(&t->random), t->now);
     } else if (outcome == GATE_OUTCOME_ANSWERED) {
-        gate_health_good(r.choice.entry->account, r.choice.probe, 1000, t->now);
+        gate_health_good(r.choice.entry->account, r.choice.probe, r.choice.last_resort, 1000);
+        r.choice.probe = false;
     }
     pool_fixture_end(&t->f, &r.choice, outcome, next_random(&t->random) % 300, t->now);
     model_end(&t->accounts[r.account], r.at, outcome);
@@ -338,8 +339,8 @@ START_TEST(pauses_double_and_one_request_probes)
         gate_health_end(a, probe);
     }
     ck_assert(gate_health_begin(a, now, &probe));
-    gate_health_good(a, probe, 1, now);
-    gate_health_end(a, probe);
+    gate_health_good(a, probe, false, 1);
+    gate_health_end(a, false);
     ck_assert(!gate_health_read(a, now).half_open);
     fail_account(a, GATE_VERDICT_OVERLOADED, 0, now);
     ck_assert_uint_eq(gate_health_read(a, now).until_ms, now + 1000);
@@ -375,7 +376,7 @@ START_TEST(an_answer_from_before_the_failure_does_not_end_the_pause)
     struct gate_account *a = f.table->entries[0].account;
     ck_assert(gate_health_begin(a, START, &probe));
     fail_account(a, GATE_VERDICT_RATE_LIMITED, 20000, START);
-    gate_health_good(a, probe, 1, START + 10);
+    gate_health_good(a, probe, false, 1);
     ck_assert_int_eq(gate_health_read(a, START + 10).condition, GATE_CONDITION_LIMITED);
     pool_fixture_close(&f);
 }

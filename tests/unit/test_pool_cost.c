@@ -30,7 +30,7 @@ static double measure(struct pool_fixture *f, enum gate_strategy strategy)
             s.now_ms = START + (uint64_t)(round * REQUESTS + i) / 20; /* 20 in a ms */
             refused += gate_select(&s, &c) != GATE_SELECT_CHOSEN; /* Check's own calls cost more */
             f->quota.ops->numbers(f->quota.instance, c.entry->account->quota, s.kind, s.now_ms, &n);
-            gate_health_good(c.entry->account, c.probe, 1000, s.now_ms);
+            gate_health_good(c.entry->account, c.probe, c.last_resort, 1000);
             pool_fixture_end(f, &c, GATE_OUTCOME_ANSWERED, 150, s.now_ms);
         }
         double each = (cpu_ns() - began) / REQUESTS;
