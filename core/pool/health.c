@@ -184,7 +184,8 @@ void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f
         pause = pause * (80 + random % 41) / 100;
     enum gate_condition condition =
         rule->condition != GATE_CONDITION_SERVING ? rule->condition : GATE_CONDITION_COOLING;
-    uint64_t fresh = pack(condition, rule->last_resort, now_ms + (pause > 0 ? pause : 1));
+    uint64_t fresh =
+        pack(condition, rule->last_resort && !f->hard, now_ms + (pause > 0 ? pause : 1));
     uint64_t word = atomic_load_explicit(&a->live.word, memory_order_acquire);
     for (;;) {
         bool paused = word != 0 && !is_over(word, now_ms);

@@ -59,6 +59,7 @@ struct gate_health_failure {
     const char *reason; /* text when the verdict has no message */
     uint64_t pause_ms;
     bool exact;
+    bool hard; /* not even as a last resort, whatever the verdict's rule says */
 };
 void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f, uint64_t random,
                      uint64_t now_ms);

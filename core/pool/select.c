@@ -254,6 +254,8 @@ static bool take(struct run *r, uint32_t *list, size_t count, bool last_resort)
         make_keys(r, list, count);
         return take_by_keys(r, list, count);
     }
+    if (ordered == GATE_SELECT_NOBODY)
+        ordered = 0;
     for (size_t i = 0; i < ordered; i++)
         if (reserve(s, list[i], r->out))
             return true;

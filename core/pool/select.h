@@ -37,6 +37,8 @@ struct gate_skipped {
 
 enum { GATE_SELECT_MAX_TRIED = GATE_ACCOUNT_MAX, GATE_SELECT_MAX_SKIPPED = 64 };
 
+#define GATE_SELECT_NOBODY SIZE_MAX
+
 /* The question. */
 struct gate_select {
     const struct gate_table *table;
@@ -53,8 +55,8 @@ struct gate_select {
     size_t tried_count;
     bool ready_only; /* no refresh and no last resort: another target may have better */
     /* Orders candidates instead of the strategy; NULL: none. Gets the table's indices of those that
-     * could serve, best information first, and puts those that it wants to the front, in its order;
-     * returns how many, 0: the strategy decides. */
+     * could serve, and puts those that it wants to the front, in its order; returns how many, 0:
+     * the strategy decides, GATE_SELECT_NOBODY: none of them will do. */
     size_t (*order)(void *ctx, uint32_t *indices, size_t count, bool last_resort);
     void *order_ctx;
 };

@@ -91,11 +91,13 @@ static void note_not_renewed(struct gate_exchange *x, struct gate_account *accou
         .verdict = &verdict,
         .reason = "",
         .pause_ms = gate_health_pause(account, &verdict, 0, now),
+        .hard = true,
     };
-    gate_health_bad(account, &failure, gate_env_random(x->in.env), now);
+    /* An expired token is passed by anyway; a refused one would be tried again and again. */
     if (x->traced == NULL || x->traced->account != account ||
         x->traced->verdict != GATE_VERDICT_AUTH)
         return;
+    gate_health_bad(account, &failure, gate_env_random(x->in.env), now);
     x->traced->verdict = GATE_VERDICT_NETWORK;
     snprintf(x->traced->reason, sizeof x->traced->reason, "%s", verdict.message);
 }
@@ -254,6 +256,21 @@ static void read_facts(void *ctx, size_t index, struct gate_account_facts *out)
         atomic_load_explicit(&e->account->live.in_flight, memory_order_relaxed);
 }
 
+/* Is it the id or alias of an account of this target that is not on offer? */
+static bool is_known(void *ctx, struct gate_str name)
+{
+    const struct lua_order *o = ctx;
+    const struct gate_table *t = o->x->pin->table;
+    size_t position = exchange_target(o->x)->instance->position;
+    for (size_t i = 0; i < t->ranges[position].count; i++) {
+        const struct gate_entry *e = &t->entries[t->ranges[position].first + i];
+        if (gate_str_eq(name, gate_str_of(e->account->id)) ||
+            gate_str_eq(name, gate_str_of(e->alias)))
+            return true;
+    }
+    return false;
+}
+
 /* Puts what the script named to the front, in its order. */
 static size_t apply_order(const struct gate_selection *selection, uint32_t *indices, size_t count)
 {
@@ -284,9 +301,10 @@ static size_t order_by_script(void *ctx, uint32_t *indices, size_t count, bool l
     o->indices = indices;
     o->count = count;
     o->last_resort = last_resort;
-    const struct gate_select_view view = {count, read_facts, o};
+    const struct gate_select_view view = {count, read_facts, o, is_known};
     if (gate_script_select(x->in.env->script, &view, &req, &selection, &err) == GATE_OK)
-        return apply_order(&selection, indices, count);
+        return selection.only && selection.count == 0 ? GATE_SELECT_NOBODY
+                                                      : apply_order(&selection, indices, count);
     /* A broken policy must not stop traffic: the strategy decides, the log tells. */
     gate_log_error("request %.*s: select failed: %s", (int)x->in.request_id.len,
                    x->in.request_id.ptr, err.message);

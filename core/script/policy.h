@@ -93,12 +93,15 @@ struct gate_select_view {
     size_t count;
     void (*read)(void *ctx, size_t index, struct gate_account_facts *out);
     void *ctx;
+    /* Is this the id or alias of an account of the provider that is not on offer now? Such a name
+     * is passed over. NULL: none is. */
+    bool (*known)(void *ctx, struct gate_str name);
 };
 
 struct gate_selection {
     size_t order[GATE_POLICY_MAX_SELECTED]; /* indices, best first, none twice */
-    size_t count;                           /* 0: select returned nil, the strategy decides */
-    bool only; /* the script named these and wants no other: always true when count > 0 */
+    size_t count;                           /* 0 and not only: nil, the strategy decides */
+    bool only; /* the script named these and wants no other, also when none of them is on offer */
 };
 
 bool gate_script_has_select(const struct gate_script *s);

@@ -83,7 +83,11 @@ static void add_selected(lua_State *L, const struct select_call *call)
     if (lua_type(L, -1) == LUA_TSTRING) {
         struct gate_str name;
         name.ptr = lua_tolstring(L, -1, &name.len);
-        if (!find_name(L, views, name, &place))
+        bool offered = find_name(L, views, name, &place);
+        const struct gate_select_view *view = views->accounts;
+        if (!offered && view->known != NULL && view->known(view->ctx, name))
+            return; /* it rests, or was tried: the others of the list decide */
+        if (!offered)
             gate_script_refuse(L, select, "\"%.*s\", which is not among the accounts offered",
                                (int)(name.len < SHOWN_NAME ? name.len : SHOWN_NAME), name.ptr);
     } else if (!gate_views_account(L, views, -1, &place)) {
@@ -120,6 +124,7 @@ static int call_select(lua_State *L)
     gate_views_push_accounts(L, &call->script->views);
     gate_api_push_request(L);
     lua_call(L, 2, 1);
+    call->out->only = !lua_isnil(L, -1);
     switch (lua_type(L, -1)) {
     case LUA_TNIL:
         break;
@@ -159,9 +164,10 @@ enum gate_status gate_script_select(struct gate_script *s, const struct gate_sel
     status = gate_script_call(s, ACCOUNTS, &GATE_SCRIPT_SELECT_LIMITS, call_select, &call, err);
     s->api.view = NULL;
     gate_views_end(&s->views);
-    if (status != GATE_OK)
+    if (status != GATE_OK) {
         out->count = 0;
-    out->only = out->count > 0;
+        out->only = false;
+    }
     return status;
 }
 

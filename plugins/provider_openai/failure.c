@@ -249,6 +249,7 @@ void openai_failure_read(const struct gate_host *host, const struct gate_answer 
         finish_text(&plain);
     }
     out->retry_after_ms = openai_retry_read(host, answer, gate_str_of(out->message));
+    out->counters_ms = openai_counters_read(host, answer);
 }
 
 bool openai_failure_says(const struct openai_failure *f, const char *words)
@@ -371,6 +372,9 @@ void openai_failure_verdict(const struct openai_failure *f, enum gate_verdict_ki
     if (kind == GATE_VERDICT_RATE_LIMITED || kind == GATE_VERDICT_QUOTA_EXHAUSTED ||
         kind == GATE_VERDICT_OVERLOADED)
         out->retry_after_ms = f->retry_after_ms;
+    /* The counters are those of a minute or a day, not those of money or of a plan. */
+    if (kind == GATE_VERDICT_RATE_LIMITED && out->retry_after_ms == 0)
+        out->retry_after_ms = f->counters_ms;
     /* The verdict's texts are as long as the failure's; a failure without a code has a type. */
     snprintf(out->code, sizeof out->code, "%s", f->code[0] != '\0' ? f->code : f->type);
     if (f->message[0] != '\0')

@@ -17,6 +17,7 @@ struct openai_failure {
     bool answer;             /* the body holds choices, or as much of it as is known may */
     bool failed;             /* the body reports an error */
     uint64_t retry_after_ms; /* 0: not said */
+    uint64_t counters_ms;    /* until the counters of a 429 start anew; 0: none is used up */
     char code[64];           /* the error's code, "" if none */
     char type[64];           /* its type */
     char message[384];       /* its text: one line, keys masked */
@@ -33,7 +34,7 @@ bool openai_failure_says(const struct openai_failure *f, const char *words);
 void openai_failure_judge(const struct openai_failure *f, struct gate_verdict *out);
 
 /* Fills the verdict with a kind that the caller found. retry_after_ms is taken from f unless the
- * kind has no use for it. */
+ * kind has no use for it; where f says nothing, a rate limit ends with the counters. */
 void openai_failure_verdict(const struct openai_failure *f, enum gate_verdict_kind kind,
                             struct gate_verdict *out);
 

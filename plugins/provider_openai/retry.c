@@ -1,5 +1,7 @@
 #include "retry.h"
 
+#include "../quota_window/moment.h"
+
 #include <time.h>
 
 enum { DATE_MAX = 64 };
@@ -175,4 +177,38 @@ uint64_t openai_retry_read(const struct gate_host *host, const struct gate_answe
     if (n == 0)
         n = read_words(answer, message);
     return n < OPENAI_RETRY_MAX_MS ? n : OPENAI_RETRY_MAX_MS;
+}
+
+static bool is_zero(struct gate_str value)
+{
+    uint64_t n;
+
+    return window_number_parse(value, &n) && n == 0;
+}
+
+uint64_t openai_counters_read(const struct gate_host *host, const struct gate_answer *answer)
+{
+    static const struct {
+        struct gate_str limit, remaining, reset;
+    } counters[] = {
+        {GATE_STR("x-ratelimit-limit-requests"), GATE_STR("x-ratelimit-remaining-requests"),
+         GATE_STR("x-ratelimit-reset-requests")},
+        {GATE_STR("x-ratelimit-limit-tokens"), GATE_STR("x-ratelimit-remaining-tokens"),
+         GATE_STR("x-ratelimit-reset-tokens")},
+    };
+    uint64_t now = host->now_ms(), latest = now, until;
+
+    if (answer->in_stream || answer->status != 429 ||
+        openai_header(answer, GATE_STR("retry-after-ms")).len > 0 ||
+        openai_header(answer, GATE_STR("retry-after")).len > 0)
+        return 0;
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        /* A limit of 0 means that there is none. */
+        if (is_zero(openai_header(answer, counters[i].remaining)) &&
+            !is_zero(openai_header(answer, counters[i].limit)) &&
+            window_moment_parse(openai_header(answer, counters[i].reset), now, &until) &&
+            until > latest)
+            latest = until;
+    }
+    return latest - now < OPENAI_COUNTERS_MAX_MS ? latest - now : OPENAI_COUNTERS_MAX_MS;
 }

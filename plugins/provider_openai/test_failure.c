@@ -7,11 +7,17 @@
 #define ERR(message, type, code)                                                                   \
     "{\"error\":{\"message\":\"" message "\",\"type\":\"" type "\",\"param\":null,\"code\":" code  \
     "}}"
+#define REQUESTS(left, reset)                                                                      \
+    "x-ratelimit-remaining-requests: " left "\nx-ratelimit-reset-requests: " reset
+#define TOKENS(left, reset)                                                                        \
+    "x-ratelimit-remaining-tokens: " left "\nx-ratelimit-reset-tokens: " reset
 #define HTML(title) "\n <!DOCTYPE html><html><head><title>" title "</title></head><body>x"
+
+enum { HEADERS_MAX = 8 };
 
 struct sample {
     int status;
-    const char *header; /* "name: value" or NULL */
+    const char *header; /* lines of "name: value", or NULL */
     const char *body;
     enum gate_verdict_kind kind;
     uint64_t retry_after_ms;
@@ -53,6 +59,47 @@ static const struct sample samples[] = {
      20000, NULL},
     {429, NULL, ERR("try again in 1h2m3s", "t", "null"), GATE_VERDICT_RATE_LIMITED, 3723000, NULL},
     {429, NULL, ERR("try again in a while", "t", "null"), GATE_VERDICT_RATE_LIMITED, 0, NULL},
+    /* counters that are used up (now is 14 Nov 2023, 22:13:20) */
+    {429, REQUESTS("0", "1s"), "", GATE_VERDICT_RATE_LIMITED, 1000, NULL},
+    {429, "X-RateLimit-Remaining-Requests: 0\nX-RateLimit-Reset-Requests: 6m0s", "",
+     GATE_VERDICT_RATE_LIMITED, 360000, NULL},
+    {429, TOKENS("0", "120ms"), "", GATE_VERDICT_RATE_LIMITED, 120, NULL},
+    {429, TOKENS("0", "20"), "", GATE_VERDICT_RATE_LIMITED, 20000, NULL},
+    {429, TOKENS("0", "1.5"), "", GATE_VERDICT_RATE_LIMITED, 1500, NULL},
+    {429, TOKENS("0", "1700000060"), "", GATE_VERDICT_RATE_LIMITED, 60000, NULL},
+    {429, TOKENS("0", "2023-11-14T22:13:30Z"), "", GATE_VERDICT_RATE_LIMITED, 10000, NULL},
+    {429, TOKENS("0", "2023-11-14T22:13:10Z"), "", GATE_VERDICT_RATE_LIMITED, 0, NULL},
+    {429, TOKENS("0", "soon"), "", GATE_VERDICT_RATE_LIMITED, 0, NULL},
+    {429, TOKENS("0", "23h59m"), "", GATE_VERDICT_RATE_LIMITED, 86340000, NULL},
+    {429, TOKENS("0", "24h1s"), "", GATE_VERDICT_RATE_LIMITED, 86400000, NULL},
+    {429, TOKENS("0", "999999999999999d"), "", GATE_VERDICT_RATE_LIMITED, 86400000, NULL},
+    {429, REQUESTS("0", "1s") "\n" TOKENS("0", "6m0s"), "", GATE_VERDICT_RATE_LIMITED, 360000,
+     NULL},
+    {429, REQUESTS("0", "7m") "\n" TOKENS("0", "6m0s"), "", GATE_VERDICT_RATE_LIMITED, 420000,
+     NULL},
+    {429, REQUESTS("0", "1s") "\n" TOKENS("1", "6m0s"), "", GATE_VERDICT_RATE_LIMITED, 1000, NULL},
+    {429, REQUESTS("59", "1s") "\n" TOKENS("149984", "6m0s"), "", GATE_VERDICT_RATE_LIMITED, 0,
+     NULL},
+    {429, REQUESTS("0", "1s") "\nx-ratelimit-limit-requests: 0", "", GATE_VERDICT_RATE_LIMITED, 0,
+     NULL},
+    {429, REQUESTS("0", "1s") "\nx-ratelimit-limit-requests: 60", "", GATE_VERDICT_RATE_LIMITED,
+     1000, NULL},
+    {429, "x-ratelimit-remaining-requests: 0", "", GATE_VERDICT_RATE_LIMITED, 0, NULL},
+    {429, "x-ratelimit-remaining-requests: 0\nx-ratelimit-reset-tokens: 1s", "",
+     GATE_VERDICT_RATE_LIMITED, 0, NULL},
+    /* what the service says in so many words wins */
+    {429, REQUESTS("0", "6m0s") "\nretry-after: 7", "", GATE_VERDICT_RATE_LIMITED, 7000, NULL},
+    {429, "retry-after: 0\n" REQUESTS("0", "6m0s"), "", GATE_VERDICT_RATE_LIMITED, 0, NULL},
+    {429, "retry-after-ms: 1234\n" REQUESTS("0", "6m0s"), "", GATE_VERDICT_RATE_LIMITED, 1234,
+     NULL},
+    {429, REQUESTS("0", "6m0s"), ERR("Please try again in 1.2s.", "requests", "null"),
+     GATE_VERDICT_RATE_LIMITED, 1200, NULL},
+    /* counters end no other refusal */
+    {429, REQUESTS("0", "1s"), ERR("quota", "x", "\"insufficient_quota\""),
+     GATE_VERDICT_QUOTA_EXHAUSTED, 0, NULL},
+    {503, REQUESTS("0", "1s"), "", GATE_VERDICT_OVERLOADED, 0, NULL},
+    {200, REQUESTS("0", "1s"), ERR("Rate limit reached", "x", "null"), GATE_VERDICT_RATE_LIMITED, 0,
+     NULL},
     {400, "retry-after: 7", ERR("x", "rate", "\"rate_limit_exceeded\""), GATE_VERDICT_RATE_LIMITED,
      7000, NULL},
     /* the request */
@@ -132,21 +179,22 @@ static void classify(const struct gate_answer *answer, struct gate_verdict *out)
 
 static void ask(const struct sample *s, struct gate_str body, struct gate_verdict *out)
 {
-    struct gate_header header = {{NULL, 0}, {NULL, 0}};
+    struct gate_header headers[HEADERS_MAX];
     struct gate_answer answer = {
         .size = sizeof answer,
         .status = s->status,
-        .headers = &header,
-        .header_count = s->header != NULL,
+        .headers = headers,
         .body = body,
         .in_stream = s->status == 0,
     };
 
-    if (s->header != NULL) {
-        const char *colon = strchr(s->header, ':');
+    for (const char *line = s->header, *end; line != NULL; line = *end == '\0' ? NULL : end + 1) {
+        const char *colon = strchr(line, ':');
 
-        header.name = (struct gate_str){s->header, (size_t)(colon - s->header)};
-        header.value = gate_str_of(colon + 2);
+        ck_assert_uint_lt(answer.header_count, HEADERS_MAX);
+        end = strchrnul(line, '\n');
+        headers[answer.header_count++] = (struct gate_header){
+            {line, (size_t)(colon - line)}, {colon + 2, (size_t)(end - colon - 2)}};
     }
     classify(&answer, out);
 }

@@ -22,7 +22,7 @@ static void set(const struct openai_failure *f, enum gate_verdict_kind kind,
 {
     openai_failure_verdict(f, kind, out);
     /* What the answer itself says is better than what is known about such answers. */
-    if (f->retry_after_ms == 0)
+    if (out->retry_after_ms == 0)
         out->retry_after_ms = retry_after_ms;
 }
 

@@ -1,3 +1,5 @@
+#include "moment.h"
+
 #include "state.h"
 
 enum {

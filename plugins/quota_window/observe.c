@@ -1,3 +1,4 @@
+#include "moment.h"
 #include "state.h"
 
 /* No word of an upstream stops an account for longer: what it meant is asked again by a request. */

@@ -165,13 +165,6 @@ uint64_t window_blocked_until(const struct window_kind *k, uint64_t now_ms);
 /* gate_quota_ops.observe for one kind. (observe.c) */
 void window_observe(struct window_kind *k, const struct gate_header *headers, size_t count,
                     uint64_t now_ms);
-/* Reads a point in time: seconds ("20", "1.5"), a duration ("6m0s", "120ms"), Unix seconds or ms,
- * an HTTP date or an ISO 8601 date. *until is Unix ms. False: none of these. (moment.c) */
-bool window_moment_parse(struct gate_str text, uint64_t now_ms, uint64_t *until);
-/* Reads "12" or "1.25" as thousandths, at most WINDOW_DIGITS_MAX digits before and after the point.
- * False: something else. (moment.c) */
-enum { WINDOW_DIGITS_MAX = 15 };
-bool window_number_parse(struct gate_str text, uint64_t *thousandths);
 
 /* ---------------------------------------------------------------- saving and showing */
 

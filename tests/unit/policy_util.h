@@ -31,7 +31,7 @@ static inline void test_offer_init(struct test_offer *o, size_t count)
 {
     static const struct gate_str tags[] = {{"paid", 4}, {"eu:1", 4}};
     memset(o, 0, sizeof *o);
-    o->view = (struct gate_select_view){count, test_read_facts, o};
+    o->view = (struct gate_select_view){count, test_read_facts, o, NULL};
     for (size_t i = 0; i < count; i++) {
         snprintf(o->ids[i], sizeof o->ids[i], "i/%zu", i);
         o->facts[i] = (struct gate_account_facts){

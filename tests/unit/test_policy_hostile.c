@@ -94,7 +94,7 @@ static void read_facts(void *ctx, size_t index, struct gate_account_facts *out)
 static enum gate_status ask_policy(struct gate_script *s, bool on_error, const char *model,
                                    bool *good, struct gate_error *err)
 {
-    static const struct gate_select_view accounts = {2, read_facts, NULL};
+    static const struct gate_select_view accounts = {2, read_facts, NULL, NULL};
     static const struct gate_verdict verdict = {.kind = GATE_VERDICT_OVERLOADED};
     static const struct gate_error_view failure = {.verdict = &verdict};
     struct gate_route_view req = test_view(model);
