@@ -21,6 +21,7 @@ void gate_admin_destroy(struct gate_admin *a)
         w->reply(w->ctx, 503, stopping);
     }
     admin_tests_cancel(a);
+    admin_listings_cancel(a);
     admin_backup_finish(a);
     free(a);
 }

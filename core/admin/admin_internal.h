@@ -11,6 +11,7 @@
  *     api_bulk.c        many accounts at once
  *     api_import.c      logins from elsewhere
  *     api_test.c        a tiny real request
+ *     api_models.c      what the service lists
  *     api_logins.c      device logins
  *     api_stats.c       GET /stats
  *     api_audit.c       GET /audit
@@ -33,14 +34,16 @@ enum {
 };
 
 struct admin_test;
+struct admin_listing;
 struct admin_backup;
 
 struct gate_admin {
     struct gate_admin_parts parts;
     struct admin_wait *waits; /* requests that are not answered yet */
     size_t wait_count;
-    struct admin_test *tests;    /* that run now */
-    struct admin_backup *backup; /* that runs now, or NULL */
+    struct admin_test *tests;       /* that run now */
+    struct admin_listing *listings; /* that run now */
+    struct admin_backup *backup;    /* that runs now, or NULL */
 };
 
 /* One request at hand. Its views are valid until the handler returns. */
@@ -192,8 +195,9 @@ const struct gate_instance *admin_instance(const struct gate_admin *a, struct ga
 
 /* ---------------------------------------------------------------- ends that need not wait */
 
-void admin_tests_cancel(struct gate_admin *a);  /* api_test.c */
-void admin_backup_finish(struct gate_admin *a); /* api_backup.c: waits for the thread */
+void admin_tests_cancel(struct gate_admin *a);    /* api_test.c */
+void admin_listings_cancel(struct gate_admin *a); /* api_models.c */
+void admin_backup_finish(struct gate_admin *a);   /* api_backup.c: waits for the thread */
 
 /* ---------------------------------------------------------------- the handlers */
 
@@ -208,6 +212,7 @@ void admin_accounts_restore(struct admin_call *c);
 void admin_accounts_clear(struct admin_call *c);
 void admin_accounts_refresh(struct admin_call *c);
 void admin_accounts_test(struct admin_call *c);
+void admin_accounts_models(struct admin_call *c);
 void admin_accounts_bulk(struct admin_call *c);
 void admin_accounts_import(struct admin_call *c);
 void admin_logins_start(struct admin_call *c);

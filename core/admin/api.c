@@ -14,6 +14,7 @@ static const struct route {
     {"POST", "/accounts/*/clear", admin_accounts_clear},
     {"POST", "/accounts/*/refresh", admin_accounts_refresh},
     {"POST", "/accounts/*/test", admin_accounts_test},
+    {"GET", "/accounts/*/models", admin_accounts_models},
     {"GET", "/accounts/*", admin_accounts_get},
     {"PATCH", "/accounts/*", admin_accounts_patch},
     {"DELETE", "/accounts/*", admin_accounts_delete},

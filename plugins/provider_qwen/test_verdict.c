@@ -101,6 +101,42 @@ START_TEST(test_samples)
 }
 END_TEST
 
+/* Counters that are used up end a limit, but neither a day's quota nor a plan's. */
+START_TEST(test_counters)
+{
+    static const struct {
+        const char *body;
+        enum gate_verdict_kind kind;
+        uint64_t retry_after_ms;
+    } cases[] = {
+        {"", GATE_VERDICT_RATE_LIMITED, 120000},
+        {MINUTE_QUOTA, GATE_VERDICT_RATE_LIMITED, 120000},
+        {FREE_QUOTA, GATE_VERDICT_QUOTA_EXHAUSTED, 0},
+        {ERR("hour allocated quota exceeded", "q"), GATE_VERDICT_QUOTA_EXHAUSTED, 3600000},
+    };
+    const struct gate_header headers[] = {
+        {GATE_STR("x-ratelimit-remaining-requests"), GATE_STR("0")},
+        {GATE_STR("x-ratelimit-reset-requests"), GATE_STR("2m0s")},
+    };
+    struct qwen_setup s;
+
+    qwen_setup_init(&s, NULL, GATE_CREDENTIAL_OAUTH, OAUTH_JSON);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct gate_answer answer = {.size = sizeof answer,
+                                           .status = 429,
+                                           .headers = headers,
+                                           .header_count = 2,
+                                           .body = gate_str_of(cases[i].body)};
+        struct gate_verdict v;
+
+        s.ops->classify(s.instance, &answer, &v);
+        ck_assert_int_eq(v.kind, cases[i].kind);
+        ck_assert_uint_eq(v.retry_after_ms, cases[i].retry_after_ms);
+    }
+    qwen_setup_finish(&s);
+}
+END_TEST
+
 START_TEST(test_messages)
 {
     struct gate_verdict v;
@@ -238,6 +274,7 @@ TCase *test_verdict_case(void)
     TCase *tc = tcase_create("verdicts");
 
     tcase_add_test(tc, test_samples);
+    tcase_add_test(tc, test_counters);
     tcase_add_test(tc, test_messages);
     tcase_add_test(tc, test_by_account);
     tcase_add_test(tc, test_recordings);

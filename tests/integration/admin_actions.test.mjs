@@ -1,4 +1,4 @@
-// The admin API's actions: test, refresh, bulk, import, device logins; and web search.
+// The admin API's actions: test, refresh, models, bulk, import, device logins; and web search.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Rig } from './admin_rig.mjs';
@@ -166,17 +166,101 @@ test('refresh: what goes wrong', async () => {
     assert.equal((await rig.account('qwen-oauth/weak')).state, 'needs_sign_in');
 });
 
-test('the gateway stops while a request waits for a service', async () => {
+// ---------------------------------------------------------------- models
+
+test('models: what the service lists, asked with the account\'s credential', async () => {
+    const { id } = await rig.add(oauth('lister'));
+    assert.deepEqual(await rig.ask('GET', `/accounts/${id}/models`), {
+        models: ['coder-model', 'vision-model'],
+    });
+    assert.equal(rig.login.of('models', 'lister').length, 1);
+    const { quota, served, last_used: used } = await rig.account(id);
+    assert.deepEqual([quota.chat.requests_day.used, served, used], [0, 0, null]);
+
+    const data = [{ id: 'b/2' }, { id: 'a "1"' }, { object: 'model' }, { id: 7 }];
+    rig.mock.push({ body: JSON.stringify({ data }) });
+    const path = `/accounts/${encodeURIComponent('openai/0')}/models`;
+    assert.deepEqual(await rig.ask('GET', path), { models: ['b/2', 'a "1"'] });
+    const sent = rig.mock.last;
+    assert.deepEqual([sent.method, sent.path], ['GET', '/v1/models']);
+    assert.equal(sent.header('authorization'), 'Bearer sk-of-the-environment');
+    rig.mock.push({ body: '{"data":[]}' });
+    assert.deepEqual(await rig.ask('GET', path), { models: [] });
+});
+
+test('models: an expired token is refreshed first; a dead login says so', async () => {
+    await rig.add(oauth('old-lister', { lifetime: -10 }));
+    const { models } = await rig.ask('GET', '/accounts/qwen-oauth/old-lister/models');
+    assert.deepEqual(models, rig.login.models);
+    const creds = rig.login.issue('dead-lister', { lifetime: -10 });
+    rig.login.revokeRefresh('dead-lister');
+    await rig.add({ provider: 'qwen-oauth', name: 'dead-lister', oauth: creds });
+    assertError(await rig.call('GET', '/accounts/qwen-oauth/dead-lister/models'), 409, {
+        code: 'needs_sign_in',
+    });
+    assert.equal(rig.login.of('models', 'dead-lister').length, 0);
+});
+
+test('models: what goes wrong changes nothing', async () => {
+    const refused = async (id, status, code, message) =>
+        assertError(await rig.call('GET', `/accounts/${id}/models`), status, { code, message });
+    const before = await rig.account('openai/0');
+    await refused('echo/0', 404, 'no_models');
+    await refused('openai/nobody', 404, 'not_found');
+    assertError(await rig.call('GET', '/accounts/openai/0/models?limit=3'), 400);
+    assertError(await rig.call('POST', '/accounts/openai/0/models'), 405, { message: /GET/ });
+    for (const [scenario, status, code] of [
+        [refusals['invalid-token'], 409, 'denied'],
+        [refusals['rate-limit'], 503, 'unavailable'],
+        [{ status: 503, body: '{"error":{"message":"busy"}}' }, 503, 'unavailable'],
+        [{ status: 404, body: '' }, 503, 'unavailable'],
+        [{ body: '<html>captcha</html>' }, 503, 'unavailable'],
+        [{ body: '{"choices":[]}' }, 503, 'unavailable'],
+        [{ raw: '', end: 'reset' }, 503, 'unavailable'],
+    ]) {
+        rig.mock.push(scenario);
+        await refused('openai/0', status, code, /openai\/0: ./);
+    }
+    assert.deepEqual(await rig.account('openai/0'), before);
+    const { id } = await rig.add(oauth('gone-lister'));
+    await rig.ask('DELETE', `/accounts/${id}`);
+    await refused(id, 409, 'deleted');
+});
+
+test('models: an account of that name keeps its address', async () => {
+    await rig.add({ provider: 'openai', name: 'models', api_key: 'sk-models' });
+    assert.equal((await rig.account('openai/models')).id, 'openai/models');
+    rig.mock.push({ body: '{"data":[{"id":"m"}]}' });
+    const { models } = await rig.ask('GET', '/accounts/openai/models/models');
+    assert.deepEqual(models, ['m']);
+    assert.equal(rig.mock.last.header('authorization'), 'Bearer sk-models');
+    await rig.ask('DELETE', '/accounts/openai/models?purge=1');
+});
+
+test('the gateway stops while requests wait for a service', async () => {
     const other = await Rig.start({ env: { LLM_GATE_DRAIN_MS: 100 } });
     const { id } = await other.add(oauthOf(other, 'silent'));
     other.login.chat('silent', HANG);
-    const waiting = other
-        .call('POST', `/accounts/${id}/test`)
-        .then(({ status }) => status)
-        .catch(() => 'cut');
+    other.login.list = function list(request) {
+        this.record('models', request);
+        return HANG;
+    };
+    const waiting = [
+        ['POST', 'test'],
+        ['GET', 'models'],
+        ['GET', 'models'],
+    ].map(([method, what]) =>
+        other
+            .call(method, `/accounts/${id}/${what}`)
+            .then(({ status }) => status)
+            .catch(() => 'cut'),
+    );
     await other.login.called('chat');
+    await other.login.called('models', 2);
     await other.gateway.stop(); // and it ends well
-    assert.ok(['cut', 503].includes(await waiting));
+    for (const status of await Promise.all(waiting)) {
+        assert.ok(['cut', 503].includes(status), `${status}`);
+    }
     await other.stop();
 });
 

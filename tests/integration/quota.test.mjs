@@ -306,6 +306,24 @@ test('what the service says of its limits is kept to', () =>
         assert.equal(who(await pool.call()), 'a');
     }));
 
+test('a service that refuses and tells only by its counters when it has room again', () =>
+    withPool({ policy: inOrder() }, async (pool) => {
+        const { clock, upstream } = pool;
+        clock.at(0);
+        upstream.next('a', {
+            ...refusals['rate-limit-empty'],
+            headers: {
+                'X-RateLimit-Remaining-Requests': '0',
+                'X-RateLimit-Reset-Requests': '6m0s',
+            },
+        });
+        assert.equal(await pool.ask(), 'b');
+        clock.at(5 * MINUTE);
+        assert.equal(await pool.ask(), 'b');
+        clock.at(6 * MINUTE + 5000);
+        assert.equal(await pool.ask(), 'a');
+    }));
+
 test('searches and chats have limits of their own', async () => {
     const login = await LoginService.start();
     let gateway;

@@ -438,9 +438,13 @@ struct gate_provider_ops {
                                       const struct gate_answer *answer,
                                       const struct gate_writer *secret, uint64_t *expires_at_ms,
                                       struct gate_error *err);
+    /* A person asks what the service itself lists for this account; nothing is routed by it.
+     * GATE_ENOTFOUND: this account has no list. */
     enum gate_status (*models_request)(void *instance, void *account,
                                        const struct gate_request_builder *out,
                                        struct gate_error *err);
+    /* Calls cb for each. GATE_EDENIED: the credential is not accepted; others: there is no list in
+     * the answer, err says why. */
     enum gate_status (*models_parse)(void *instance, const struct gate_answer *answer,
                                      void (*cb)(void *ctx, struct gate_str model), void *ctx,
                                      struct gate_error *err);
