@@ -40,11 +40,17 @@ static void check_sign_in(struct gate_rounds *r, const struct gate_member *m, ui
         return;
     gate_health_last_error(m->account, &e);
     snprintf(name, sizeof name, "sign_in:%s", m->account->id);
-    snprintf(title, sizeof title, "Account %s (%s) needs a sign-in", m->alias, m->account->id);
+    bool login = m->account->kind == GATE_CREDENTIAL_OAUTH;
+    bool dead =
+        login && (m->attachment == NULL || gate_health_read(m->account, now_ms).until_ms == 0);
+    snprintf(title, sizeof title,
+             dead ? "Account %s (%s) needs a sign-in"
+                  : "The credential of account %s (%s) is refused",
+             m->alias, m->account->id);
     snprintf(text, sizeof text, "%s. %s", m->attachment == NULL ? m->problem.message : e.message,
-             m->account->kind == GATE_CREDENTIAL_OAUTH
-                 ? "Sign in again in the console or with `llm-gate login`."
-                 : "Give the account a key that works.");
+             dead    ? "Sign in again in the console or with `llm-gate login`."
+             : login ? "It is tried again by itself; if this lasts, sign in again."
+                     : "It is tried again by itself; if this lasts, give the account another key.");
     add(r->parts.alerts, GATE_LOG_ERROR, name, title, text);
 }
 

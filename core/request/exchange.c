@@ -8,7 +8,18 @@ enum { MAX_MODEL = 256 /* bytes of a model name */ };
 
 /* ---- the end */
 
-static void log_request(struct gate_exchange *x, const char *outcome, const char *code)
+/* The clocks are read once for everything that is noted of a request. */
+struct moment {
+    uint64_t total_us, wall_ms;
+};
+
+static struct moment moment_of(const struct gate_exchange *x)
+{
+    return (struct moment){gate_clock_mono_us() - x->in.started_us, gate_clock_wall_ms()};
+}
+
+static void log_request(struct gate_exchange *x, const struct moment *end, const char *outcome,
+                        const char *code)
 {
     const struct exchange_target *t = exchange_target(x);
     const struct gate_trace_attempt *last = x->traced;
@@ -29,7 +40,7 @@ static void log_request(struct gate_exchange *x, const char *outcome, const char
         .attempts = x->attempts,
         .bytes_in = x->in.body.len,
         .bytes_out = x->bytes_out,
-        .total_us = gate_clock_mono_us() - x->in.started_us,
+        .total_us = end->total_us,
         .first_us = x->first_us,
         .stream = x->facts.stream,
     };
@@ -37,7 +48,7 @@ static void log_request(struct gate_exchange *x, const char *outcome, const char
         gate_log_batch_request(x->in.env->log, &line);
 }
 
-static void count(struct gate_exchange *x, const char *outcome)
+static void count(struct gate_exchange *x, const struct moment *end, const char *outcome)
 {
     const struct gate_trace_attempt *last = x->traced;
     struct gate_audit_event event = {
@@ -46,10 +57,10 @@ static void count(struct gate_exchange *x, const char *outcome)
         .kind = x->kind,
         .prompt_tokens = x->usage.prompt,
         .completion_tokens = x->usage.completion,
-        .total_us = gate_clock_mono_us() - x->in.started_us,
+        .total_us = end->total_us,
     };
     if (x->in.env->audit != NULL)
-        gate_audit_count(x->in.env->audit, gate_clock_wall_ms(), &event);
+        gate_audit_count(x->in.env->audit, end->wall_ms, &event);
 }
 
 static void put_name(char *out, size_t cap, struct gate_str text)
@@ -60,7 +71,7 @@ static void put_name(char *out, size_t cap, struct gate_str text)
     out[len] = '\0';
 }
 
-static void keep_trace(struct gate_exchange *x, const char *outcome)
+static void keep_trace(struct gate_exchange *x, const struct moment *end, const char *outcome)
 {
     const struct exchange_target *target = exchange_target(x);
     if (x->in.env->recent == NULL)
@@ -78,8 +89,8 @@ static void keep_trace(struct gate_exchange *x, const char *outcome)
     t->kind = x->kind;
     t->stream = x->facts.stream;
     t->status = x->status;
-    t->total_us = gate_clock_mono_us() - x->in.started_us;
-    t->at_ms = gate_clock_wall_ms() - t->total_us / 1000;
+    t->total_us = end->total_us;
+    t->at_ms = end->wall_ms - t->total_us / 1000;
     t->first_us = x->first_us;
     t->bytes_in = x->in.body.len;
     t->bytes_out = x->bytes_out;
@@ -122,9 +133,10 @@ void exchange_finish(struct gate_exchange *x, bool complete, const char *outcome
 {
     const struct gate_client_ops *ops = x->in.ops;
     void *client = x->in.client;
-    log_request(x, outcome, code);
-    count(x, audit);
-    keep_trace(x, audit);
+    struct moment end = moment_of(x);
+    log_request(x, &end, outcome, code);
+    count(x, &end, audit);
+    keep_trace(x, &end, audit);
     release(x);
     ops->end(client, complete);
 }
@@ -306,8 +318,9 @@ void gate_exchange_client_gone(struct gate_exchange *x)
 {
     bool sent = x->attempt != NULL && gate_attempt_was_sent(x->attempt);
     exchange_settle(x, sent ? GATE_OUTCOME_CANCELLED : GATE_OUTCOME_NOT_SENT);
-    log_request(x, "client_gone", "client_gone");
-    count(x, "cancelled");
-    keep_trace(x, "cancelled");
+    struct moment end = moment_of(x);
+    log_request(x, &end, "client_gone", "client_gone");
+    count(x, &end, "cancelled");
+    keep_trace(x, &end, "cancelled");
     release(x);
 }

@@ -110,6 +110,9 @@ enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only);
 void exchange_start_attempt(struct gate_exchange *x);
 /* The same account once more, with the newest credential. */
 enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_account *account);
+/* wait.c */
+/* Waits until the counts are on record, then starts the attempt. */
+void exchange_wait_record(struct gate_exchange *x);
 /* Waits for a credential newer than the one that was refused, then tries the account again. */
 void exchange_wait_refresh(struct gate_exchange *x, const struct gate_entry *entry);
 /* Gives back the account of the attempt at hand; once for each attempt. */

@@ -145,7 +145,8 @@ static void add_account(struct tally *t, const struct gate_exchange *x, const st
     uint64_t now = gate_clock_wall_ms(), free_at = 0;
     const struct gate_trace_attempt *attempt = attempt_of(&x->steps, e->account);
     const struct gate_trace_skip *skip = skip_of(&x->steps, e->account);
-    enum reason reason = REASON_UNTRIED;
+    /* As long as attempts were left everybody was looked at, if only beyond the trace's room. */
+    enum reason reason = exchange_may_try_more(x) ? REASON_OTHER : REASON_UNTRIED;
     if (attempt != NULL) {
         reason = reason_of_verdict(t, attempt->verdict);
         snprintf(text, sizeof text, "%s (%s)", gate_verdict_name(attempt->verdict),

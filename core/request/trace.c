@@ -30,8 +30,15 @@ struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *s, const struct
         return &s->attempts[s->attempt_count - 1];
     s->attempts = gate_realloc(s->attempts, (s->attempt_count + 1) * sizeof s->attempts[0]);
     struct gate_trace_attempt *a = &s->attempts[s->attempt_count++];
-    memset(a, 0, sizeof *a);
     a->account = e->account;
+    a->last_resort = a->probe = false;
+    a->verdict = GATE_VERDICT_OK;
+    a->action = GATE_ACTION_DEFAULT;
+    a->target = 0;
+    a->status = 0;
+    a->start_us = a->took_us = a->cooldown_ms = 0;
+    memset(&a->quota, 0, sizeof a->quota);
+    a->code[0] = a->reason[0] = '\0'; /* the texts are long, and empty for what goes well */
     copy_name(a->id, e->account->id);
     copy_name(a->alias, e->alias);
     return a;
@@ -188,7 +195,6 @@ struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r)
 {
     struct gate_trace *slot = &r->traces[r->next];
     gate_steps_finish(&slot->steps);
-    memset(slot, 0, sizeof *slot);
     r->next = (r->next + 1) % GATE_TRACE_RING;
     if (r->count < GATE_TRACE_RING)
         r->count++;

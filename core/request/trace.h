@@ -95,7 +95,7 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out);
 struct gate_trace_ring;
 struct gate_trace_ring *gate_trace_ring_create(void);
 void gate_trace_ring_destroy(struct gate_trace_ring *r);
-/* The next place, empty: the caller fills it at once. Overwrites the oldest. */
+/* The place of the oldest: the caller fills all of it at once. */
 struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r);
 /* Newest first, at most `limit`; cb returns false to stop. */
 void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,

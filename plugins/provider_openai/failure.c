@@ -248,6 +248,9 @@ void openai_failure_read(const struct gate_host *host, const struct gate_answer 
         text_append(&plain, body);
         finish_text(&plain);
     }
+    /* Every good answer comes by here too: its text is not searched for times to wait. */
+    if (out->status < 300 && !out->failed && !out->html && !out->empty)
+        return;
     out->retry_after_ms = openai_retry_read(host, answer, gate_str_of(out->message));
     out->counters_ms = openai_counters_read(host, answer);
 }

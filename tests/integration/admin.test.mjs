@@ -423,3 +423,23 @@ test('delete and restore keep the counters', async () => {
     const fresh = await rig.add({ provider: 'openai', name: 'gone', api_key: 'sk-gone' });
     assert.equal(fresh.quota.chat.requests_day.used, 0);
 });
+
+test('purged while requests run: the next one of that id starts at zero', async () => {
+    const busy = await Rig.start({ env: { LLM_GATE_COUNTER_FLUSH_MS: 1 } });
+    try {
+        for (let i = 0; i < 20; i++) {
+            const fields = { provider: 'openai', name: 'again', api_key: 'sk-again' };
+            const made = await busy.add(fields);
+            assert.equal(made.quota.chat.requests_day.used, 0, `round ${i}`);
+            assert.equal(made.served, 0);
+            const running = Array.from({ length: 20 }, () => busy.gateway.chat('m'));
+            await Promise.race(running);
+            await busy.ask('DELETE', '/accounts/openai/again?purge=1');
+            assert.ok((await Promise.all(running)).every(({ status }) => status === 200));
+        }
+        await busy.restart();
+        assertError(await busy.call('GET', '/accounts/openai/again'), 404);
+    } finally {
+        await busy.stop();
+    }
+});

@@ -105,6 +105,29 @@ test('an alert comes once, over a restart too, and its end is told', async () =>
     hook.stop();
 });
 
+test('accounts that fail again and again are down between their pauses too', async () => {
+    const { clock, hook, mock, gateway } = await setting('generic');
+    const down = (headers) => ({ status: 503, headers, body: '{"error":{"message":"down"}}' });
+    const events = () => hook.named('all_down:openai').map(({ body }) => body.event);
+    const looked = async (round) => {
+        clock.advance(60000);
+        await until(() => events().length >= round, { timeout: 20000 });
+    };
+    mock.push(down({}));
+    assert.equal((await gateway.chat('m')).status, 503);
+    await looked(1); // its pause of a second is over, but nobody has seen it well
+    mock.push(down({ 'Retry-After': '200' }));
+    assert.equal((await gateway.chat('m')).status, 503);
+    clock.advance(60000); // in its pause
+    mock.push(down({}));
+    assert.equal((await gateway.chat('m')).status, 503);
+    assert.equal((await gateway.chat('m')).status, 200);
+    await looked(2);
+    assert.deepEqual(events(), ['alert', 'recovery']);
+    await stopAll(gateway, mock);
+    hook.stop();
+});
+
 test('a quota that is nearly used up: once, and not again after a restart', async () => {
     const { clock, hook, mock, options, gateway } = await setting('generic', {
         CHAT_DAILY_LIMIT: 10,

@@ -131,10 +131,13 @@ test('a mapped model: the name and the marks', async () => {
     assert.deepEqual(answer.body, chatStream('ok'));
 });
 
-test('a token that has expired upstream: its own words', async () => {
+test('a token that is refused and cannot be renewed just now: no 401 to the client', async () => {
     const { refusals } = await import('../upstream/scenarios.mjs');
     mock.push(refusals['invalid-token']);
-    assertError(await gateway.chat('coder-model'), 401, { message: /token/ });
+    assertError(await gateway.chat('coder-model'), 503, {
+        code: 'no_account_available',
+        message: /its token could not be renewed/,
+    });
 });
 
 test('addresses that come with a login must be public and https', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { refusals } from '../upstream/scenarios.mjs';
-import { inOrder, instance, withPool } from './accounts.mjs';
+import { inOrder, instance, who, withPool } from './accounts.mjs';
 import { assertError, closedPort } from './helper.mjs';
 
 const failing = refusals['server-error'];
@@ -94,6 +94,35 @@ test('select: one that is not offered, or an error: the strategy decides, the lo
             assert.equal(await pool.ask(), 'a');
             await pool.gateway.waitLog(/select failed: .*accounts\.lua:\d+: .*"nobody"/);
             await pool.gateway.waitLog(/select failed: .*accounts\.lua:\d+: .*wait/);
+        },
+    ));
+
+test('select: a name that rests is passed over; when all rest nobody else is asked', () =>
+    withPool(
+        {
+            accounts: ['a', 'b', 'c'],
+            policy: select(`
+                if req.max_tokens == 1 then return "a" end
+                return { "a", "pool/b" }`),
+        },
+        async (pool) => {
+            const limited = { status: 429, headers: { 'Retry-After': '60' }, body: '' };
+            pool.clock.at(0);
+            pool.upstream.next('a', limited);
+            assert.equal(await pool.ask(), 'b', 'tried just now');
+            assert.equal(await pool.ask(), 'b', 'it cools');
+            pool.upstream.next('b', limited);
+            pool.upstream.forget();
+            for (const more of [{}, {}, { max_tokens: 1 }]) {
+                const answer = await pool.call(more);
+                assert.equal(who(answer), '429 accounts_limited', answer.text);
+                const wait = Number(answer.headers['retry-after']);
+                assert.ok(wait > 30 && wait <= 62, `${wait}`);
+            }
+            assert.deepEqual(pool.upstream.asked, ['b']);
+            pool.clock.at(70 * 1000);
+            assert.equal(await pool.ask({ max_tokens: 1 }), 'a');
+            assert.doesNotMatch(pool.gateway.log, /select failed/);
         },
     ));
 

@@ -1,10 +1,11 @@
 // POST /v1/tools/web_search over the pool of logins.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { LoginService } from '../upstream/oauth.mjs';
-import { assertError, startGateway, stopAll, tempDir } from './helper.mjs';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { LoginService } from '../upstream/oauth.mjs';
+import { Clock } from './accounts.mjs';
+import { assertError, startGateway, stopAll, tempDir } from './helper.mjs';
 
 const path = '/v1/tools/web_search';
 let login, gateway;
@@ -90,4 +91,78 @@ test('the quota of searches is one of its own; full is 429 at once', async () =>
     assert.ok(Number(answer.headers['retry-after']) > 0);
     assert.ok(good >= 4 && good <= 6, String(good)); // 2 accounts of 4, some were used above
     assert.equal((await gateway.chat('coder-model')).status, 200);
+});
+
+// ---- searches and chat do not spoil each other
+
+const admin = async (where) =>
+    (await where.call({ method: 'GET', path: '/admin/api/accounts' })).json.accounts;
+
+test('an account that cannot search is passed by, and goes on with chat', async () => {
+    const one = await LoginService.start();
+    const key = one.addKey('kim');
+    const both = await startGateway({
+        env: { LLM_GATE_ALLOW_PRIVATE: 1, KEY: key, LOGIN: JSON.stringify(one.issue('lea')) },
+        conf: {
+            'gateway.lua': `return { providers = {
+                { name = "keys", plugin = "qwen", accounts = { { alias = "k", key_env = "KEY" } },
+                  options = { base_url = "${one.base}", models = { "m" } } },
+                { name = "logins", plugin = "qwen",
+                  accounts = { { alias = "l", key_env = "LOGIN", oauth = true } },
+                  options = { auth_url = "${one.origin()}", models = { "n" } } } } }`,
+        },
+    });
+    try {
+        for (let i = 0; i < 3; i++) {
+            const answer = await both.call({ path, body: { query: 'x' } });
+            assert.equal(answer.status, 200, answer.text);
+        }
+        for (const account of await admin(both)) {
+            assert.equal(account.state, 'serving', account.id);
+            assert.equal(account.last_error, null, account.id);
+        }
+        assert.match((await both.chat('m')).text, /Hello from kim/);
+        assert.match((await both.chat('n')).text, /Hello from lea/);
+    } finally {
+        await stopAll(both, one);
+    }
+});
+
+test('a limit of searches stops searches, not chat, and ends when it said', async () => {
+    const clock = new Clock();
+    const one = await LoginService.start({ clock: () => clock.now });
+    const alone = await startGateway({
+        env: {
+            LLM_GATE_ALLOW_PRIVATE: 1,
+            LLM_GATE_CLOCK_FILE: clock.path,
+            LOGIN: JSON.stringify(one.issue('lea')),
+        },
+        conf: {
+            'gateway.lua': `return { providers = { { name = "logins", plugin = "qwen",
+                  accounts = { { alias = "l", key_env = "LOGIN", oauth = true } },
+                  options = { auth_url = "${one.origin()}", models = { "n" } } } } }`,
+        },
+    });
+    const find = () => alone.call({ path, body: { query: 'x' } });
+    try {
+        clock.at(0);
+        one.mock.push({
+            status: 429,
+            headers: { 'Retry-After': '300' },
+            body: JSON.stringify({
+                error: { message: 'Too many', type: 'x', param: null, code: 'rate_limit_exceeded' },
+            }),
+        });
+        assertError(await find(), 429);
+        const searches = one.counts.search;
+        assertError(await find(), 429, { code: 'accounts_limited' });
+        assert.equal(one.counts.search, searches, 'not asked again');
+        assert.equal((await alone.chat('n')).status, 200);
+        const [account] = (await admin(alone)).filter(({ alias }) => alias === 'l');
+        assert.equal(account.state, 'serving');
+        clock.at(302 * 1000);
+        assert.equal((await find()).status, 200);
+    } finally {
+        await stopAll(alone, one);
+    }
 });

@@ -77,8 +77,8 @@ static void pool_fixture_close(struct pool_fixture *f)
 }
 
 /* Gives an account back that was chosen. */
-static void pool_fixture_end(struct pool_fixture *f, const struct gate_choice *c,
-                             enum gate_outcome outcome, uint64_t tokens, uint64_t now_ms)
+static inline void pool_fixture_end(struct pool_fixture *f, const struct gate_choice *c,
+                                    enum gate_outcome outcome, uint64_t tokens, uint64_t now_ms)
 {
     f->quota.ops->settle(f->quota.instance, c->entry->account->quota, f->select.kind,
                          &c->reservation, outcome, tokens, now_ms);

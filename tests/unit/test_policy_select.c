@@ -118,6 +118,46 @@ START_TEST(selections)
 }
 END_TEST
 
+static bool rests(void *ctx, struct gate_str name)
+{
+    (void)ctx;
+    return gate_str_eq(name, GATE_STR("i/8")) || gate_str_eq(name, GATE_STR("eight"));
+}
+
+START_TEST(names_that_rest_are_passed_over)
+{
+    struct test_dir dir;
+    struct test_offer o;
+    struct gate_selection out = {.count = 99};
+    struct gate_error err = {0};
+    test_dir_init(&dir);
+    struct gate_script *s = test_load_accounts(
+        &dir, "return { select = function(accounts, req)\n"
+              "  if req.model == 'one' then return 'i/8' end\n"
+              "  if req.model == 'all' then return { 'eight', 'i/8' } end\n"
+              "  if req.model == 'some' then return { 'i/8', 'i/1', 'eight', accounts[1] } end\n"
+              "  if req.model == 'wrong' then return { 'i/8', 'i/9' } end\n"
+              "end }");
+    test_offer_init(&o, 3);
+    o.view.known = rests;
+    struct gate_selection some = test_expect_select(s, &o, "some", 2);
+    ck_assert(some.order[0] == 1 && some.order[1] == 0);
+    static const char *const nobody[] = {"one", "all"};
+    for (size_t i = 0; i < 2; i++) {
+        struct gate_route_view req = test_view(nobody[i]);
+        out = (struct gate_selection){.count = 99};
+        ck_assert_int_eq(gate_script_select(s, &o.view, &req, &out, &err), GATE_OK);
+        ck_assert(out.count == 0 && out.only);
+    }
+    test_expect_select(s, &o, "none", 0); /* nil is something else: the strategy decides */
+    test_expect_select_error(s, &o, "wrong", "\"i/9\", which is not among the accounts offered");
+    o.view.known = NULL;
+    test_expect_select_error(s, &o, "one", "\"i/8\", which is not among the accounts offered");
+    gate_script_destroy(s);
+    test_dir_finish(&dir);
+}
+END_TEST
+
 START_TEST(wrong_selections)
 {
     static const struct {
@@ -292,6 +332,7 @@ int main(void)
     tcase_add_test(tc, account_fields);
     tcase_add_test(tc, only_what_is_looked_at_is_read);
     tcase_add_test(tc, selections);
+    tcase_add_test(tc, names_that_rest_are_passed_over);
     tcase_add_test(tc, wrong_selections);
     tcase_add_test(tc, kept_objects_are_dead);
     tcase_add_test(tc, one_state_for_both_files);

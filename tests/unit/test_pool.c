@@ -303,85 +303,6 @@ START_TEST(in_turn_is_exact_and_skips_who_is_away)
 }
 END_TEST
 
-/* ---- health */
-
-static void fail_account(struct gate_account *a, enum gate_verdict_kind kind, uint64_t retry_ms,
-                         uint64_t now)
-{
-    struct gate_verdict v = {.kind = kind, .retry_after_ms = retry_ms};
-    struct gate_health_failure failure = {.verdict = &v,
-                                          .reason = "",
-                                          .pause_ms = gate_health_pause(a, &v, now + 5000, now),
-                                          .exact = retry_ms > 0};
-    gate_health_bad(a, &failure, 20, now); /* 20: no variation */
-}
-
-START_TEST(pauses_double_and_one_request_probes)
-{
-    struct pool_fixture f;
-    bool probe, second;
-    pool_fixture_open(&f, 1);
-    struct gate_account *a = f.table->entries[0].account;
-    uint64_t now = START, last = 0;
-    for (int i = 0; i < 8; i++) {
-        fail_account(a, GATE_VERDICT_OVERLOADED, 0, now);
-        fail_account(a, GATE_VERDICT_OVERLOADED, 0, now); /* in flight at the same time */
-        struct gate_health h = gate_health_read(a, now);
-        ck_assert_int_eq(h.condition, GATE_CONDITION_COOLING);
-        uint64_t pause = h.until_ms - now;
-        ck_assert_uint_eq(pause, last == 0 ? 1000 : last * 2 < 60000 ? last * 2 : 60000);
-        last = pause;
-        now = h.until_ms;
-        ck_assert(gate_health_read(a, now).half_open);
-        ck_assert(gate_health_begin(a, now, &probe));
-        ck_assert(probe);
-        ck_assert(!gate_health_begin(a, now, &second));
-        gate_health_end(a, probe);
-    }
-    ck_assert(gate_health_begin(a, now, &probe));
-    gate_health_good(a, probe, false, 1);
-    gate_health_end(a, false);
-    ck_assert(!gate_health_read(a, now).half_open);
-    fail_account(a, GATE_VERDICT_OVERLOADED, 0, now);
-    ck_assert_uint_eq(gate_health_read(a, now).until_ms, now + 1000);
-    pool_fixture_close(&f);
-}
-END_TEST
-
-START_TEST(what_the_service_names_is_kept_exactly)
-{
-    struct pool_fixture f;
-    pool_fixture_open(&f, 1);
-    struct gate_account *a = f.table->entries[0].account;
-    fail_account(a, GATE_VERDICT_RATE_LIMITED, 17000, START);
-    ck_assert_uint_eq(gate_health_read(a, START).until_ms, START + 17000);
-    ck_assert_int_eq(gate_health_read(a, START).condition, GATE_CONDITION_LIMITED);
-    fail_account(a, GATE_VERDICT_RATE_LIMITED, 3000, START); /* does not shorten it */
-    ck_assert_uint_eq(gate_health_read(a, START).until_ms, START + 17000);
-    fail_account(a, GATE_VERDICT_QUOTA_EXHAUSTED, 0, START + 17000);
-    ck_assert_int_eq(gate_health_read(a, START + 17000).condition, GATE_CONDITION_EXHAUSTED);
-    ck_assert_uint_eq(gate_health_read(a, START + 17000).until_ms, START + 22000);
-    gate_health_clear(a);
-    fail_account(a, GATE_VERDICT_CLIENT_ERROR, 0, START);
-    ck_assert_int_eq(gate_health_read(a, START).condition, GATE_CONDITION_SERVING);
-    pool_fixture_close(&f);
-}
-END_TEST
-
-START_TEST(an_answer_from_before_the_failure_does_not_end_the_pause)
-{
-    struct pool_fixture f;
-    bool probe;
-    pool_fixture_open(&f, 1);
-    struct gate_account *a = f.table->entries[0].account;
-    ck_assert(gate_health_begin(a, START, &probe));
-    fail_account(a, GATE_VERDICT_RATE_LIMITED, 20000, START);
-    gate_health_good(a, probe, false, 1);
-    ck_assert_int_eq(gate_health_read(a, START + 10).condition, GATE_CONDITION_LIMITED);
-    pool_fixture_close(&f);
-}
-END_TEST
-
 static Suite *suite(void)
 {
     Suite *s = suite_create("pool");
@@ -391,9 +312,6 @@ static Suite *suite(void)
     tcase_add_test(c, weights_are_exact_in_every_round);
     tcase_add_test(c, a_conversation_stays_yields_and_comes_back);
     tcase_add_test(c, in_turn_is_exact_and_skips_who_is_away);
-    tcase_add_test(c, pauses_double_and_one_request_probes);
-    tcase_add_test(c, what_the_service_names_is_kept_exactly);
-    tcase_add_test(c, an_answer_from_before_the_failure_does_not_end_the_pause);
     suite_add_tcase(s, traces);
     suite_add_tcase(s, c);
     return s;

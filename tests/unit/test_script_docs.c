@@ -141,11 +141,28 @@ static void parse_asker(struct request *r, char *text)
         *asker = '\0';
 }
 
-/* "id in_flight=3 tags=paid" */
-static void parse_account(struct gate_account_facts *f, char *text)
+/* Accounts of an example: those on offer, and those that are known but rest. */
+struct example_offer {
+    struct test_offer on;
+    struct gate_account_facts resting[TEST_ACCOUNTS];
+    size_t resting_count;
+};
+
+static bool is_resting(void *ctx, struct gate_str name)
+{
+    const struct example_offer *o = ctx; /* `on` is its first member */
+    for (size_t i = 0; i < o->resting_count; i++)
+        if (gate_str_eq(name, o->resting[i].id) || gate_str_eq(name, o->resting[i].alias))
+            return true;
+    return false;
+}
+
+/* "id in_flight=3 tags=paid"; *rests: "id rests=true". */
+static void parse_account(struct gate_account_facts *f, char *text, bool *rests)
 {
     static const struct gate_str paid = {"paid", 4};
     char *rest = NULL;
+    *rests = false;
     *f = (struct gate_account_facts){.kind = GATE_CREDENTIAL_API_KEY, .weight = 1};
     f->id = f->alias = gate_str_of(strtok_r(text, " ", &rest));
     for (char *word; (word = strtok_r(NULL, " ", &rest)) != NULL;) {
@@ -154,6 +171,8 @@ static void parse_account(struct gate_account_facts *f, char *text)
         uint64_t number = strtoul(value, NULL, 10);
         if (strcmp(word, "alias") == 0)
             f->alias = gate_str_of(value);
+        else if (strcmp(word, "rests") == 0)
+            *rests = strcmp(value, "true") == 0;
         else if (strcmp(word, "tags") == 0 && strcmp(value, "paid") == 0)
             f->tags = &paid, f->tag_count = 1;
         else if (strcmp(word, "in_flight") == 0)
@@ -171,23 +190,32 @@ static void parse_account(struct gate_account_facts *f, char *text)
 static void answer_select(const struct example *e, char *text, struct gate_buf *out)
 {
     struct request r;
-    struct test_offer *o = gate_calloc(1, sizeof *o);
+    struct example_offer *offer = gate_calloc(1, sizeof *offer);
+    struct test_offer *o = &offer->on;
     struct gate_selection selection;
     struct gate_error err;
     char *rest = NULL;
     parse_asker(&r, text);
     test_offer_init(o, 0);
-    for (char *one = strtok_r(text, ";", &rest); one != NULL; one = strtok_r(NULL, ";", &rest))
-        parse_account(&o->facts[o->view.count++], one);
+    o->view.known = is_resting;
+    for (char *one = strtok_r(text, ";", &rest); one != NULL; one = strtok_r(NULL, ";", &rest)) {
+        struct gate_account_facts facts;
+        bool rests;
+        parse_account(&facts, one, &rests);
+        if (rests)
+            offer->resting[offer->resting_count++] = facts;
+        else
+            o->facts[o->view.count++] = facts;
+    }
     if (gate_script_select(e->script, &o->view, &r.view, &selection, &err) != GATE_OK)
         gate_buf_printf(out, "error: %s", err.message);
     else if (selection.count == 0)
-        gate_buf_printf(out, "(strategy)");
+        gate_buf_printf(out, selection.only ? "(nobody)" : "(strategy)");
     for (size_t i = 0; i < selection.count; i++) {
         struct gate_str id = o->facts[selection.order[i]].id;
         gate_buf_printf(out, "%s%.*s", i > 0 ? ", " : "", (int)id.len, id.ptr);
     }
-    free(o);
+    free(offer);
 }
 
 static void set_failure(struct gate_verdict *v, struct gate_error_view *f, const char *key,
