@@ -41,8 +41,9 @@ static void check_sign_in(struct gate_rounds *r, const struct gate_member *m, ui
     gate_health_last_error(m->account, &e);
     snprintf(name, sizeof name, "sign_in:%s", m->account->id);
     bool login = m->account->kind == GATE_CREDENTIAL_OAUTH;
-    bool dead =
-        login && (m->attachment == NULL || gate_health_read(m->account, now_ms).until_ms == 0);
+    uint64_t until;
+    gate_health_saved(m->account, &until);
+    bool dead = login && (m->attachment == NULL || until == 0);
     snprintf(title, sizeof title,
              dead ? "Account %s (%s) needs a sign-in"
                   : "The credential of account %s (%s) is refused",

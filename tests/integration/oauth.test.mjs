@@ -15,10 +15,17 @@ const credentials = (resource) =>
         expiry_date: 4102444800000,
     });
 
+// No token is ever renewed here, least of all at the real service.
+const noService = {
+    'gateway.lua': `return { providers = { { name = "qwen-oauth", plugin = "qwen",
+        options = { auth_url = "http://127.0.0.1:9" } } } }`,
+};
+
 before(async () => {
     mock = await Mock.start();
     gateway = await startGateway({
         env: { QWEN_CREDS_JSON: credentials(mock.origin()), LLM_GATE_ALLOW_PRIVATE: 1 },
+        conf: noService,
     });
 });
 after(() => stopAll(gateway, mock));
@@ -162,7 +169,7 @@ test('addresses that come with a login must be public and https', async () => {
         };
         let gatewayOrNull = null;
         try {
-            gatewayOrNull = await startGateway({ env });
+            gatewayOrNull = await startGateway({ env, conf: noService });
         } catch (error) {
             assert.match(error.message, /qwen|resource_url|private|https/i, resource);
         }
