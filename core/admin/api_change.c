@@ -77,7 +77,8 @@ static const struct gate_instance *read_instance(struct admin_call *c, const cJS
     }
     const struct gate_instance *instance = admin_instance(c->admin, name);
     if (instance == NULL)
-        admin_refuse(c, 404, "unknown_provider", "provider", "There is no provider \"%.64s\".",
+        admin_refuse(c, 404, "unknown_provider", "provider",
+                     "There is no provider \"%.64s\": GET /admin/api/providers lists them.",
                      name.ptr);
     return instance;
 }

@@ -168,7 +168,8 @@ static void import_from(struct admin_call *c, const cJSON *body, struct gate_str
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(body, "accounts"), *item;
     struct import im = {.call = c, .instance = admin_instance(c->admin, provider)};
     if (im.instance == NULL) {
-        admin_refuse(c, 404, "unknown_provider", "provider", "There is no provider \"%.*s\".",
+        admin_refuse(c, 404, "unknown_provider", "provider",
+                     "There is no provider \"%.*s\": GET /admin/api/providers lists them.",
                      (int)(provider.len < 64 ? provider.len : 64), provider.ptr);
         return;
     }

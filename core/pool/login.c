@@ -117,7 +117,8 @@ enum gate_status gate_login_start(struct gate_logins *l, struct gate_str instanc
 {
     const struct gate_instance *found = find_instance(l, instance);
     if (found == NULL)
-        return gate_fail(err, GATE_ENOTFOUND, "there is no provider \"%.*s\"",
+        return gate_fail(err, GATE_ENOTFOUND,
+                         "there is no provider \"%.*s\": GET /admin/api/providers lists them",
                          (int)(instance.len < 64 ? instance.len : 64), instance.ptr);
     enum gate_status status = check(l, found, renew, alias, err);
     if (status != GATE_OK)
