@@ -261,10 +261,12 @@ describe('without a gateway', () => {
         const start = performance.now();
         await rig.run(['restore', old]).ends(0);
         const whole = performance.now() - start;
+        // A leak check that is killed leaves an empty report: its helper process loses its subject.
+        const unchecked = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:detect_leaks=0` };
         const seen = new Set();
         let leftover = 0;
         for (let i = 0; i < 24; i++) {
-            const command = rig.run(['restore', file]);
+            const command = rig.run(['restore', file], unchecked);
             const timer = setTimeout(() => command.child.kill('SIGKILL'), (whole * 1.2 * i) / 24);
             await command.closed;
             clearTimeout(timer);
