@@ -100,6 +100,7 @@ struct gate_config_alerts {
 };
 
 struct gate_config {
+    _Atomic uint32_t refs;
     char *listen_host;    /* "127.0.0.1", "::1", "0.0.0.0" */
     uint16_t listen_port; /* 0: any free port, said in the log */
     uint32_t workers;
@@ -148,7 +149,21 @@ struct gate_config {
  * and key, what it says and what was expected. With make_key, creates data_dir and the key file if
  * API_KEY is unset. */
 enum gate_status gate_config_load(bool make_key, struct gate_config **out, struct gate_error *err);
-void gate_config_destroy(struct gate_config *c); /* wipes secrets */
+/* Reads another text of gateway.lua with the environment that the process started with (which has
+ * been scrubbed since) and the directories and keys of `running`. Nothing is made on disk. text
+ * NULL: there is no such file. Errors as gate_config_load. Control thread. */
+enum gate_status gate_config_reload(const struct gate_config *running, const struct gate_str *text,
+                                    struct gate_config **out, struct gate_error *err);
+/* Keys of gateway.lua (literals) that differ and are read only at start: listen, workers, max_body,
+ * max_connections, storage, quota, counter_flush_ms, log_format, audit_retention_days. Returns how
+ * many; the first `max` are in names. Everything else a switch of generations changes: providers,
+ * their accounts and options, clocks, limits, timeouts of clients, route_headers, log_level,
+ * max_attempts, failover_ms, drain_ms, echo. */
+size_t gate_config_restart_keys(const struct gate_config *booted, const struct gate_config *fresh,
+                                const char **names, size_t max);
+void gate_config_retain(struct gate_config *c);
+void gate_config_release(struct gate_config *c); /* any thread; the last one wipes secrets; NULL is
+                                                    fine */
 
 /* Overwrites and removes the gateway's own secrets (API_KEY, ADMIN_KEY, LLM_GATE_SECRET, those of
  * ALERT_*) and every variable that gives or could give an account its secret, so that no child and

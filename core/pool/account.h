@@ -53,8 +53,7 @@ struct gate_live {
 
 struct gate_account {
     _Atomic uint32_t refs;
-    char *id;
-    const struct gate_instance *instance;
+    char *id; /* "<instance>/<name>" */
     enum gate_credential_kind kind;
     uint64_t hash; /* of the id */
     void *quota;   /* the quota plugin's state, shared by all threads */
@@ -65,8 +64,7 @@ struct gate_account {
     struct gate_live live;
 };
 
-struct gate_account *gate_account_create(const char *id, const struct gate_instance *instance,
-                                         enum gate_credential_kind kind,
+struct gate_account *gate_account_create(const char *id, enum gate_credential_kind kind,
                                          const struct gate_quota *quota);
 void gate_account_retain(struct gate_account *a);
 void gate_account_release(struct gate_account *a); /* NULL is fine */
@@ -75,14 +73,14 @@ void gate_account_release(struct gate_account *a); /* NULL is fine */
  * the one that it was built with. */
 struct gate_attachment {
     _Atomic uint32_t refs;
-    const struct gate_instance *instance;
+    struct gate_instance *instance; /* that made it; retained */
     void *state;            /* account_attach's */
     uint64_t version;       /* of the account's credentials in this process: only grows */
     uint64_t expires_at_ms; /* Unix: the access token's end; 0: none */
 };
 
 /* Control thread. Has the provider prepare the credential. */
-enum gate_status gate_attachment_create(const struct gate_instance *instance,
+enum gate_status gate_attachment_create(struct gate_instance *instance,
                                         const struct gate_credential *credential, uint64_t version,
                                         uint64_t expires_at_ms, struct gate_attachment **out,
                                         struct gate_error *err);
@@ -92,7 +90,8 @@ void gate_attachment_release(struct gate_attachment *a); /* any thread; NULL is 
 /* One account in a table. Its strings live as long as the table. */
 struct gate_entry {
     struct gate_account *account;
-    struct gate_attachment *attachment; /* NULL: no usable credential */
+    const struct gate_instance *instance; /* of the table's pool */
+    struct gate_attachment *attachment; /* of that instance; NULL: no usable credential */
     const char *alias;
     const struct gate_str *tags;
     size_t tag_count;
@@ -105,6 +104,7 @@ struct gate_entry {
 struct gate_table {
     _Atomic uint32_t refs;
     uint64_t number;
+    struct gate_pool *pool; /* retained */
     struct gate_entry *entries;
     size_t count;
     struct {

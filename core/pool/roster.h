@@ -26,6 +26,7 @@ enum gate_member_source {
 /* One account. Strings belong to the roster and change only through its functions. */
 struct gate_member {
     struct gate_account *account;
+    struct gate_instance *instance; /* of the pool that runs */
     enum gate_member_source source;
     char *origin; /* "QWEN_CREDS_JSON", "added", "login", "import": where it is from, for people */
     char *alias;
@@ -61,11 +62,11 @@ struct gate_publisher {
 /* Reads storage, adds what the configuration names (a seed is stored once, and again when its text
  * changed), prepares all credentials, restores conditions and counters. An account whose credential
  * does not work is kept with its problem. GATE_EDENIED and others: err says what is wrong. */
-enum gate_status gate_roster_create(const struct gate_config *config, const struct gate_pool *pool,
+enum gate_status gate_roster_create(struct gate_config *config, struct gate_pool *pool,
                                     const struct gate_quota *quota, struct gate_store *store,
                                     const struct gate_vault *vault,
-                                    const struct gate_account_policy *policy,
-                                    struct gate_roster **out, struct gate_error *err);
+                                    struct gate_generation *generation, struct gate_roster **out,
+                                    struct gate_error *err);
 /* Has the providers look at the secrets that the configuration gives an instance, and keeps
  * nothing. The message names the account. */
 enum gate_status gate_roster_check(const struct gate_pool *pool,
@@ -76,8 +77,16 @@ void gate_roster_destroy(struct gate_roster *r); /* after the store was closed *
 /* The first table, for workers that start; retained for the caller. */
 struct gate_table *gate_roster_table(struct gate_roster *r);
 void gate_roster_set_publisher(struct gate_roster *r, const struct gate_publisher *publisher);
-/* The scripts changed: limits, weights and tags follow. Publishes. */
-void gate_roster_set_policy(struct gate_roster *r, const struct gate_account_policy *policy);
+/* Takes a new configuration, pool and generation into use (any of them may be the one that runs):
+ * accounts, limits, weights and tags follow, and credentials are prepared with the instances that
+ * changed. Accounts keep their counters, conditions and requests in flight; those that the
+ * configuration does not name any more are gone, and stored accounts of an instance that is not
+ * there wait for its return. The three are retained. *out: the new table, retained for the caller,
+ * who hands it to the workers together with the scripts; it is not published. Not GATE_OK: a
+ * credential of the configuration does not work (err names the account), and nothing changed. */
+enum gate_status gate_roster_switch(struct gate_roster *r, struct gate_config *config,
+                                    struct gate_pool *pool, struct gate_generation *generation,
+                                    struct gate_table **out, struct gate_error *err);
 
 /* All members, deleted ones too, sorted by id. Valid until the next change. */
 struct gate_member *const *gate_roster_members(const struct gate_roster *r, size_t *count);
@@ -154,7 +163,7 @@ void gate_roster_unlease(struct gate_roster *r, const struct gate_member *m, str
 
 /* The store, for those that have a roster and need it. */
 struct gate_store *gate_roster_store(const struct gate_roster *r);
-const struct gate_pool *gate_roster_pool(const struct gate_roster *r);
+const struct gate_pool *gate_roster_pool(const struct gate_roster *r); /* that runs now */
 const struct gate_quota *gate_roster_quota(const struct gate_roster *r);
 
 #endif

@@ -2,7 +2,7 @@
 
 const char *const gate_skip_names[] = {
     "",        "disabled", "no_credential", "needs_sign_in", "cooling", "limited",     "exhausted",
-    "probing", "quota",    "expired",       "model",         "tried",   "not_selected"};
+    "probing", "quota",    "expired",       "model",         "tried",   "tags", "not_selected"};
 
 enum {
     EXPLORE_EVERY = 64, /* of this many requests "fastest" sends one in turn, to measure again */

@@ -23,6 +23,7 @@ enum gate_skip {
     GATE_SKIP_EXPIRED,      /* its token must be refreshed first */
     GATE_SKIP_MODEL,        /* it does not serve the model */
     GATE_SKIP_TRIED,        /* this request has tried it */
+    GATE_SKIP_TAGS,         /* it does not have the tags that the target asks for */
     GATE_SKIP_NOT_SELECTED, /* select(accounts, req) did not name it, or its weight is 0 */
 };
 extern const char *const gate_skip_names[];
@@ -47,6 +48,8 @@ struct gate_select {
     struct gate_str model; /* upstream name; empty for search */
     enum gate_usage_kind kind;
     enum gate_strategy strategy;
+    const struct gate_str *tags; /* only accounts that have all of these */
+    size_t tag_count;
     uint64_t sticky;        /* hash of the conversation */
     _Atomic uint64_t *turn; /* of the instance: round_robin and weighted count on it */
     uint64_t tokens;        /* estimate to reserve */

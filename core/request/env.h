@@ -15,18 +15,24 @@
 #include "script/policy.h"
 #include "upstream/upstream.h"
 
-enum { GATE_ADMIN_MAX_BODY = 1 << 20 /* of a request for /admin/api */ };
+enum {
+    GATE_ADMIN_MAX_BODY = 4 << 20, /* of a request for /admin/api */
+    GATE_ENV_SCRIPT_ERRORS = 20, /* script errors in a row on one worker: the generation before
+                                    takes over */
+};
 
 struct gate_env {
-    const struct gate_config *config;
-    const struct gate_pool *pool;
-    struct gate_generation *generation;
-    struct gate_script *script;
+    /* What a publish replaces, between two events: requests that run keep the pins that they began
+     * with, and look at config only for what may change under them. */
+    struct gate_config *config;      /* retained */
+    struct gate_script_pin *script;  /* the newest generation and its state */
+    struct gate_table_pin *accounts; /* the newest table, with its pool */
+    struct gate_script_pin *next_script; /* built for a publish that is under way; NULL: none is */
+    struct gate_script_host script_host; /* notes that outlive generations */
     struct gate_upstream upstream;
     struct gate_timers *timers;
     struct gate_log_batch *log;
     struct gate_mailbox *mailbox;    /* for answers that requests wait for */
-    struct gate_table_pin *accounts; /* the newest table */
     const struct gate_quota *quota;
     struct gate_credentials *credentials; /* NULL in tests without OAuth accounts */
     struct gate_store *store;
@@ -40,12 +46,20 @@ struct gate_env {
     bool (*forward_admin)(struct gate_env *env, struct gate_str method, struct gate_str path,
                           struct gate_str query, struct gate_str body,
                           void (*reply)(void *ctx, int status, struct gate_str json), void *ctx);
-    void *gateway;       /* forward_admin's */
+    /* Tells the control thread that a generation fails again and again. NULL in tests. */
+    void (*script_failing)(struct gate_env *env, uint64_t generation, const char *why);
+    void *gateway;       /* of forward_admin and script_failing */
     uint64_t started_ms; /* wall clock */
     uint64_t random;     /* state of this worker's generator */
     size_t active;       /* exchanges in flight */
     uint64_t served;     /* exchanges ended */
 };
+
+/* The instances that new requests work with. */
+static inline const struct gate_pool *gate_env_pool(const struct gate_env *env)
+{
+    return env->accounts->table->pool;
+}
 
 /* Random bits for ids and jitter; not for secrets. */
 static inline uint64_t gate_env_random(struct gate_env *env)

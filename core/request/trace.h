@@ -1,7 +1,9 @@
 /*
  * trace: what was decided for a request and why: which accounts were looked at, why they were
  * passed by, what each attempt brought. Each exchange collects its steps; at its end they move into
- * a ring of its worker, where /admin/api/requests reads it. Worker thread.
+ * a ring of its worker, where /admin/api/requests reads it. A trace also keeps what the decision was
+ * made from (features of the request, the accounts as they were within the second before), so that
+ * a draft of the scripts can be tried on it. Never a body. Worker thread.
  */
 #ifndef GATE_REQUEST_TRACE_H
 #define GATE_REQUEST_TRACE_H
@@ -69,6 +71,47 @@ struct gate_trace_attempt *gate_steps_attempt(struct gate_steps *s, const struct
 void gate_steps_look(struct gate_steps *s, const struct gate_table *table, size_t target,
                      const struct gate_choice *choice);
 
+/* ---- the accounts at one moment */
+
+/* A snapshot: what scripts and strategies see of all accounts. Reference-counted (atomic: traces are
+ * read on the control thread); holds no credential and no account. */
+struct gate_trace_accounts;
+/* Of a table, for requests of that kind. pool: none of its own, the table has it. */
+struct gate_trace_accounts *gate_trace_accounts_create(const struct gate_table *table,
+                                                       const struct gate_quota *quota,
+                                                       enum gate_usage_kind kind, uint64_t now_ms);
+/* Of accounts that somebody made up (policy tests): strings are copied. They must be sorted so that
+ * those of one provider are side by side. */
+struct gate_trace_accounts *gate_trace_accounts_make(const struct gate_account_facts *facts,
+                                                     size_t count, uint64_t now_ms);
+void gate_trace_accounts_retain(struct gate_trace_accounts *a);
+void gate_trace_accounts_release(struct gate_trace_accounts *a); /* NULL is fine */
+uint64_t gate_trace_accounts_at(const struct gate_trace_accounts *a); /* Unix ms */
+/* Where a provider's accounts are; false: none of that provider. */
+bool gate_trace_accounts_find(const struct gate_trace_accounts *a, struct gate_str provider,
+                              size_t *first, size_t *count);
+/* The strings of out live as long as a. now_ms of out is that of the snapshot. */
+void gate_trace_accounts_read(const struct gate_trace_accounts *a, size_t index,
+                              struct gate_account_facts *out);
+
+/* What a worker keeps so that requests of the same second share one snapshot, and those of the same
+ * table share all names. Zeroed: empty. At most GATE_TRACE_SNAPSHOT_BYTES in all snapshots that its
+ * traces hold: older traces lose theirs. */
+enum { GATE_TRACE_SNAPSHOT_MS = 1000, GATE_TRACE_SNAPSHOT_BYTES = 4 << 20 };
+
+/* What a decision was made from. */
+struct gate_trace_input {
+    bool there; /* false: the request did not come as far as a decision */
+    bool whole; /* model and headers fit: it can be replayed */
+    uint32_t message_count, tool_count;
+    bool has_images;
+    uint64_t max_tokens, body_bytes, sticky, turn;
+    char model[256];
+    char headers[256]; /* "name\0value\0" of those that route_headers lists */
+    uint16_t headers_len;
+    struct gate_trace_accounts *accounts; /* NULL: not kept */
+};
+
 /* A whole request. */
 struct gate_trace {
     char id[GATE_TRACE_ID];
@@ -85,6 +128,9 @@ struct gate_trace {
     uint64_t bytes_in, bytes_out;
     struct gate_usage usage;
     bool usage_estimated;
+    char provider[64];                    /* of the last attempt; "": none */
+    char reason[GATE_SCRIPT_REASON + 1];  /* what the script said of its decision */
+    struct gate_trace_input input;
     struct gate_steps steps;
 };
 
@@ -94,6 +140,15 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out);
 /* A worker's ring. */
 struct gate_trace_ring;
 struct gate_trace_ring *gate_trace_ring_create(void);
+/* The snapshot for a trace of now: that of the last second, or a new one. Retained for the caller.
+ * NULL: the bound does not allow one. */
+struct gate_trace_accounts *gate_trace_ring_accounts(struct gate_trace_ring *r,
+                                                     const struct gate_table *table,
+                                                     const struct gate_quota *quota,
+                                                     enum gate_usage_kind kind, uint64_t now_ms);
+/* A copy that outlives the ring and can go to another thread; free with gate_trace_free. */
+struct gate_trace *gate_trace_copy(const struct gate_trace *t);
+void gate_trace_free(struct gate_trace *t);
 void gate_trace_ring_destroy(struct gate_trace_ring *r);
 /* The place of the oldest: the caller fills all of it at once. */
 struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r);

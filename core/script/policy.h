@@ -10,6 +10,7 @@
  *         },
  *         select = function(accounts, req) ... end,   -- nil: the strategy decides
  *         on_error = function(failure, attempt, req) ... end, -- nil: the gateway's own rule
+ *         on_response = function(response, attempt, req) ... end, -- may rest an account
  *     }
  *
  * Every key may be missing, and so may the file. The table without its functions is data of the
@@ -28,7 +29,6 @@ enum {
     GATE_POLICY_MAX_WEIGHT = 1000, /* weight is a whole number from 0 (never) */
     GATE_POLICY_MAX_SELECTED = 64, /* accounts that select may order */
     GATE_POLICY_MAX_COOLDOWN_MS = 86400000,
-    GATE_SCRIPT_SELECT_CPU_MS = 50, /* of one call of select or on_error */
 };
 
 enum gate_strategy {
@@ -72,7 +72,7 @@ const struct gate_account_rule *gate_policy_rule(const struct gate_account_polic
  * "oauth", "none"), a.tags (list; a:has_tag("x")), a.weight, a.in_flight, a.latency_ms (nil: not
  * known yet), a.requests_minute, a.requests_day, a.tokens_minute, a.tokens_day, a.resets_in_ms (to
  * the end of its day), a.limits.rpm .rpd .tpm .tpd .concurrency (0: none), a.cooling (true only for
- * accounts that are offered as a last resort). Read-only. */
+ * accounts that are offered as a last resort), a.state, a.until_ms (nil: not known). Read-only. */
 struct gate_account_facts {
     struct gate_str id, alias, provider;
     enum gate_credential_kind kind;
@@ -84,6 +84,21 @@ struct gate_account_facts {
     struct gate_limits limits;
     uint64_t now_ms; /* Unix */
     bool cooling;
+    const char *state; /* "serving", "cooling", "limited", "exhausted", "needs_sign_in",
+                          "no_credential", "disabled"; a literal */
+    uint64_t until_ms; /* Unix: when that ends by itself; 0: not known */
+    uint64_t hash;     /* of the id; not for scripts */
+};
+
+/* All accounts, for gate.accounts(provider) (a list as select gets it, with the same fields) and
+ * gate.provider(provider) (sums: accounts, serving, in_flight, requests_minute, requests_day,
+ * tokens_day, requests_left_today (nil: no limit), latency_ms (of the fastest serving one; nil)).
+ * Lent for the call. */
+struct gate_accounts_view {
+    /* Where the instance's accounts are; false: there is no such instance. */
+    bool (*find)(void *ctx, struct gate_str provider, size_t *first, size_t *count);
+    void (*read)(void *ctx, size_t index, struct gate_account_facts *out);
+    void *ctx;
 };
 
 /* Lent for the call. read sets every field of the facts of one of `count` accounts; its strings
@@ -151,6 +166,37 @@ bool gate_script_has_on_error(const struct gate_script *s);
 enum gate_status gate_script_on_error(struct gate_script *s, const struct gate_error_view *failure,
                                       const struct gate_route_view *req,
                                       struct gate_error_decision *out, struct gate_error *err);
+
+/* ---- on_response(response, attempt, req) */
+
+/* In Lua: response.status, .stream, .first_token_ms (nil: no byte came), .total_ms, .prompt_tokens,
+ * .completion_tokens, .estimated (the tokens are), .headers["x-ratelimit-remaining-requests"] (only
+ * headers that begin with x-ratelimit-; nil: not sent); attempt as for on_error, without .default
+ * and .cooldown_ms. */
+struct gate_response_view {
+    int status;
+    bool stream, estimated;
+    int64_t first_us; /* -1: none */
+    uint64_t total_us;
+    struct gate_usage usage;
+    const struct gate_header *headers; /* lower case names */
+    size_t header_count;
+    uint32_t number;
+    struct gate_str account, alias, provider, model;
+};
+
+struct gate_response_decision {
+    uint64_t cooldown_ms; /* 0: none */
+};
+
+bool gate_script_has_on_response(const struct gate_script *s);
+/* Worker, after a good answer has ended. It returns nil or { cooldown_ms = n }: the account rests
+ * that long. Errors as gate_script_select; the answer is not touched. */
+enum gate_status gate_script_on_response(struct gate_script *s,
+                                         const struct gate_response_view *response,
+                                         const struct gate_route_view *req,
+                                         struct gate_response_decision *out,
+                                         struct gate_error *err);
 
 /* "auth", "rate_limited", ...: the names of verdicts in Lua, JSON and the audit. */
 const char *gate_verdict_name(enum gate_verdict_kind kind);
