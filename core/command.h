@@ -14,10 +14,13 @@ enum { GATE_COMMAND_USAGE = 2 /* exit status: the arguments are wrong */ };
 /* Each runs one command, writes to standard output and error, and returns the exit status: 0 done,
  * 1 failed, 2 wrong arguments, 128 and its number when a signal ended it. argv[0] is the command's
  * name. */
+int gate_command_check(void);
 int gate_command_login(int argc, char **argv);
 int gate_command_accounts(int argc, char **argv);
 int gate_command_backup(int argc, char **argv);
 int gate_command_restore(int argc, char **argv);
+int gate_command_route(int argc, char **argv);
+int gate_command_dry_run(int argc, char **argv);
 
 /* Writes the address under which a program on this machine reaches what listens on host and port: a
  * wildcard stands for any address. GATE_COMMAND_URL bytes are enough. */

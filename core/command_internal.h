@@ -9,6 +9,8 @@
  *     command_accounts.c  accounts
  *     command_backup.c    backup
  *     command_restore.c   restore
+ *     command_check.c     check
+ *     command_try.c       route, dry-run
  */
 #ifndef GATE_COMMAND_INTERNAL_H
 #define GATE_COMMAND_INTERNAL_H
@@ -20,7 +22,7 @@
 
 /* ---------------------------------------------------------------- command_options.c */
 
-enum { COMMAND_MAX_OPTIONS = 8 };
+enum { COMMAND_MAX_OPTIONS = 16 };
 
 /* An option "--name", or "--name VALUE" when value is set. */
 struct command_option {

@@ -2,6 +2,7 @@
 #include "config_parts.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { MAX_WORKERS = 256, SECOND = 1000, HOUR = 3600 * SECOND, DAY = 24 * HOUR };
@@ -100,6 +101,7 @@ static struct gate_config *config_create(void)
 {
     struct gate_config *c = gate_calloc(1, sizeof *c);
 
+    atomic_init(&c->refs, 1);
     c->listen_host = gate_strdup(GATE_STR("127.0.0.1"));
     c->listen_port = 8080;
     c->workers = cpu_count();
@@ -202,10 +204,8 @@ static void secret_free(char *text)
     free(text);
 }
 
-void gate_config_destroy(struct gate_config *c)
+static void destroy(struct gate_config *c)
 {
-    if (c == NULL)
-        return;
     for (size_t i = 0; i < c->instance_count; i++)
         instance_finish(&c->instances[i]);
     free(c->instances);
@@ -232,7 +232,19 @@ void gate_config_destroy(struct gate_config *c)
     free(c->conf_dir);
     free(c->plugin_dir);
     free(c->script_dir);
+    gate_config_environment_release(c->environment);
     free(c);
+}
+
+void gate_config_retain(struct gate_config *c)
+{
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+}
+
+void gate_config_release(struct gate_config *c)
+{
+    if (c != NULL && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
+        destroy(c);
 }
 
 enum gate_status gate_config_load(bool make_key, struct gate_config **out, struct gate_error *err)
@@ -241,6 +253,7 @@ enum gate_status gate_config_load(bool make_key, struct gate_config **out, struc
     bool echo = true;
     enum gate_status status;
 
+    c->environment = gate_config_environment_create();
     status = gate_config_find_dirs(c, err);
     if (status != GATE_OK)
         goto fail;
@@ -261,8 +274,41 @@ enum gate_status gate_config_load(bool make_key, struct gate_config **out, struc
     return GATE_OK;
 
 fail:
-    gate_config_destroy(c);
+    gate_config_release(c);
     return status;
+}
+
+static char *copy(const char *text)
+{
+    return text != NULL ? gate_strdup(gate_str_of(text)) : NULL;
+}
+
+enum gate_status gate_config_reload(const struct gate_config *running, const struct gate_str *text,
+                                    struct gate_config **out, struct gate_error *err)
+{
+    struct gate_config *c = config_create();
+    bool echo = true;
+    enum gate_status status = GATE_OK;
+
+    c->environment = gate_config_environment_retain(running->environment);
+    c->data_dir = copy(running->data_dir);
+    c->conf_dir = copy(running->conf_dir);
+    c->plugin_dir = copy(running->plugin_dir);
+    c->script_dir = copy(running->script_dir);
+    if (text != NULL)
+        status = gate_config_read_text(c, *text, &echo, err);
+    if (status == GATE_OK)
+        status = gate_config_read_env(c, err);
+    if (status == GATE_OK)
+        status = gate_config_add_instances(c, echo, err);
+    if (status == GATE_OK)
+        status = gate_config_keep_key(c, running, err);
+    if (status != GATE_OK) {
+        gate_config_release(c);
+        return status;
+    }
+    *out = c;
+    return GATE_OK;
 }
 
 /* Variables with secrets that are not an account's. */

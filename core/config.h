@@ -143,6 +143,9 @@ struct gate_config {
     size_t instance_count;
     char *warnings[GATE_CONFIG_MAX_WARNINGS]; /* lines to log once the log is set up */
     size_t warning_count;
+    struct gate_config_environment *environment; /* of the process as it was at the start; private
+                                                    to config*.c. Secrets: wiped with the last
+                                                    config that came of it */
 };
 
 /* Reads the environment and conf_dir/gateway.lua. GATE_EINVAL: err names the variable or file:line
@@ -161,6 +164,10 @@ enum gate_status gate_config_reload(const struct gate_config *running, const str
  * max_attempts, failover_ms, drain_ms, echo. */
 size_t gate_config_restart_keys(const struct gate_config *booted, const struct gate_config *fresh,
                                 const char **names, size_t max);
+/* Are the two the same in everything but their accounts? Then the provider has no reason to make
+ * its instance anew. */
+bool gate_config_same_instance(const struct gate_config_instance *a,
+                               const struct gate_config_instance *b);
 void gate_config_retain(struct gate_config *c);
 void gate_config_release(struct gate_config *c); /* any thread; the last one wipes secrets; NULL is
                                                     fine */

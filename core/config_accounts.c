@@ -165,9 +165,10 @@ static enum gate_status check_secret(const char *label, enum gate_credential_kin
     return GATE_OK;
 }
 
-static enum gate_status read_variable(struct gate_config_account *a, struct gate_error *err)
+static enum gate_status read_variable(const struct gate_config *c, struct gate_config_account *a,
+                                      struct gate_error *err)
 {
-    const char *value = gate_config_env(a->key_env);
+    const char *value = gate_config_env(c, a->key_env);
     enum gate_status status;
 
     if (value == NULL)
@@ -233,7 +234,7 @@ enum gate_status gate_config_read_secrets(struct gate_config *c, struct gate_err
             if (a->secret != NULL) /* of a login file, read when it was found */
                 continue;
             if (a->key_env != NULL)
-                status = read_variable(a, err);
+                status = read_variable(c, a, err);
             else if (a->file != NULL)
                 status = read_file(c, a, err);
         }

@@ -19,9 +19,9 @@ static bool is_webhook_url(const char *s)
     return true;
 }
 
-static enum gate_status read_url(struct gate_config_alerts *alerts, struct gate_error *err)
+static enum gate_status read_url(struct gate_config *c, struct gate_error *err)
 {
-    const char *text = gate_config_env("ALERT_WEBHOOK_URL");
+    const char *text = gate_config_env(c, "ALERT_WEBHOOK_URL");
 
     if (text == NULL)
         return GATE_OK;
@@ -32,11 +32,11 @@ static enum gate_status read_url(struct gate_config_alerts *alerts, struct gate_
             "http[s]://host[:port][/path][?query] of at most %d printable ASCII "
             "characters without user and fragment",
             GATE_CONFIG_MAX_URL);
-    alerts->webhook_url = gate_strdup(gate_str_of(text));
+    c->alerts.webhook_url = gate_strdup(gate_str_of(text));
     return GATE_OK;
 }
 
-static enum gate_status read_type(struct gate_config_alerts *alerts, struct gate_error *err)
+static enum gate_status read_type(struct gate_config *c, struct gate_error *err)
 {
     static const char *const names[] = {
         [GATE_WEBHOOK_GENERIC] = "generic",
@@ -44,13 +44,13 @@ static enum gate_status read_type(struct gate_config_alerts *alerts, struct gate
         [GATE_WEBHOOK_FEISHU] = "feishu",
         [GATE_WEBHOOK_SLACK] = "slack",
     };
-    const char *text = gate_config_env("ALERT_WEBHOOK_TYPE");
+    const char *text = gate_config_env(c, "ALERT_WEBHOOK_TYPE");
 
     if (text == NULL)
         return GATE_OK;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(text, names[i]) == 0) {
-            alerts->webhook_type = (enum gate_webhook_type)i;
+            c->alerts.webhook_type = (enum gate_webhook_type)i;
             return GATE_OK;
         }
     }
@@ -59,9 +59,9 @@ static enum gate_status read_type(struct gate_config_alerts *alerts, struct gate
                      gate_config_show(text).text);
 }
 
-static enum gate_status read_secret(struct gate_config_alerts *alerts, struct gate_error *err)
+static enum gate_status read_secret(struct gate_config *c, struct gate_error *err)
 {
-    const char *text = gate_config_env("ALERT_WEBHOOK_SECRET");
+    const char *text = gate_config_env(c, "ALERT_WEBHOOK_SECRET");
 
     if (text == NULL)
         return GATE_OK;
@@ -69,7 +69,7 @@ static enum gate_status read_secret(struct gate_config_alerts *alerts, struct ga
         return gate_fail(err, GATE_EINVAL,
                          "ALERT_WEBHOOK_SECRET has %zu bytes; expected at most %d", strlen(text),
                          GATE_CONFIG_MAX_KEY);
-    alerts->webhook_secret = gate_strdup(gate_str_of(text));
+    c->alerts.webhook_secret = gate_strdup(gate_str_of(text));
     return GATE_OK;
 }
 
@@ -77,7 +77,7 @@ static enum gate_status read_secret(struct gate_config_alerts *alerts, struct ga
 static void warn_of_useless(struct gate_config *c)
 {
     const struct gate_config_alerts *alerts = &c->alerts;
-    bool has_type = gate_config_env("ALERT_WEBHOOK_TYPE") != NULL;
+    bool has_type = gate_config_env(c, "ALERT_WEBHOOK_TYPE") != NULL;
 
     if (alerts->webhook_url == NULL && (has_type || alerts->webhook_secret != NULL))
         gate_config_warn(c, "%s is set but ALERT_WEBHOOK_URL is not: alerts are logged only",
@@ -90,17 +90,17 @@ static void warn_of_useless(struct gate_config *c)
 
 enum gate_status gate_config_read_alerts(struct gate_config *c, struct gate_error *err)
 {
-    const char *text = gate_config_env("ALERT_ENABLED");
+    const char *text = gate_config_env(c, "ALERT_ENABLED");
     enum gate_status status = GATE_OK;
 
     if (text != NULL)
         status = gate_config_set_switch("ALERT_ENABLED", text, &c->alerts.enabled, err);
     if (status == GATE_OK)
-        status = read_url(&c->alerts, err);
+        status = read_url(c, err);
     if (status == GATE_OK)
-        status = read_type(&c->alerts, err);
+        status = read_type(c, err);
     if (status == GATE_OK)
-        status = read_secret(&c->alerts, err);
+        status = read_secret(c, err);
     if (status == GATE_OK)
         warn_of_useless(c);
     return status;

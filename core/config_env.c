@@ -8,13 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *gate_config_env(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value != NULL && *value != '\0' ? value : NULL;
-}
-
 /* ---- directories */
 
 static bool is_directory(const char *path)
@@ -52,9 +45,10 @@ static void binary_directory(char *out, size_t cap)
 }
 
 /* A directory named by a variable must exist; *out stays NULL when the variable is unset. */
-static enum gate_status named_directory(const char *env, char **out, struct gate_error *err)
+static enum gate_status named_directory(const struct gate_config *c, const char *env, char **out,
+                                        struct gate_error *err)
 {
-    const char *value = gate_config_env(env);
+    const char *value = gate_config_env(c, env);
 
     if (value == NULL)
         return GATE_OK;
@@ -81,14 +75,14 @@ static char *scripts_beside(const char *conf_dir)
 
 enum gate_status gate_config_find_dirs(struct gate_config *c, struct gate_error *err)
 {
-    const char *data = gate_config_env("LLM_GATE_DATA_DIR");
+    const char *data = gate_config_env(c, "LLM_GATE_DATA_DIR");
     char bin[PATH_MAX];
     enum gate_status status;
 
     binary_directory(bin, sizeof bin);
     c->data_dir = gate_strdup(gate_str_of(data != NULL ? data : "./data"));
 
-    status = named_directory("LLM_GATE_CONF_DIR", &c->conf_dir, err);
+    status = named_directory(c, "LLM_GATE_CONF_DIR", &c->conf_dir, err);
     if (status != GATE_OK)
         return status;
     if (c->conf_dir == NULL)
@@ -96,7 +90,7 @@ enum gate_status gate_config_find_dirs(struct gate_config *c, struct gate_error 
     if (c->conf_dir == NULL)
         c->conf_dir = find_below(bin, "../share/llm-gate/conf");
 
-    status = named_directory("LLM_GATE_SCRIPT_DIR", &c->script_dir, err);
+    status = named_directory(c, "LLM_GATE_SCRIPT_DIR", &c->script_dir, err);
     if (status != GATE_OK)
         return status;
     if (c->script_dir == NULL)
@@ -104,7 +98,7 @@ enum gate_status gate_config_find_dirs(struct gate_config *c, struct gate_error 
     if (c->script_dir == NULL)
         c->script_dir = find_below(bin, "../share/llm-gate/scripts");
 
-    status = named_directory("LLM_GATE_PLUGIN_DIR", &c->plugin_dir, err);
+    status = named_directory(c, "LLM_GATE_PLUGIN_DIR", &c->plugin_dir, err);
     if (status != GATE_OK)
         return status;
     if (c->plugin_dir == NULL)
@@ -226,7 +220,7 @@ static enum gate_status read_numbers(struct gate_config *c, struct gate_error *e
 {
     for (size_t i = 0; i < gate_config_number_count; i++) {
         const struct gate_config_number *n = &gate_config_numbers[i];
-        const char *text = n->env != NULL ? gate_config_env(n->env) : NULL;
+        const char *text = n->env != NULL ? gate_config_env(c, n->env) : NULL;
         uint64_t value;
 
         if (text == NULL)
@@ -267,7 +261,7 @@ static enum gate_status read_limits(struct gate_config *c, struct gate_error *er
     };
 
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        const char *text = gate_config_env(limits[i].env);
+        const char *text = gate_config_env(c, limits[i].env);
         uint64_t value;
 
         if (text == NULL)
@@ -284,7 +278,7 @@ static enum gate_status read_limits(struct gate_config *c, struct gate_error *er
 
 static enum gate_status read_secret(struct gate_config *c, struct gate_error *err)
 {
-    const char *text = gate_config_env("LLM_GATE_SECRET");
+    const char *text = gate_config_env(c, "LLM_GATE_SECRET");
     size_t len;
 
     if (text == NULL)
@@ -299,7 +293,7 @@ static enum gate_status read_secret(struct gate_config *c, struct gate_error *er
 
 static enum gate_status read_success_log(struct gate_config *c, struct gate_error *err)
 {
-    const char *text = gate_config_env("AUDIT_SUCCESS_LOG");
+    const char *text = gate_config_env(c, "AUDIT_SUCCESS_LOG");
 
     if (text == NULL)
         return GATE_OK;
@@ -308,7 +302,7 @@ static enum gate_status read_success_log(struct gate_config *c, struct gate_erro
 
 static enum gate_status read_allow_private(struct gate_config *c, struct gate_error *err)
 {
-    const char *text = gate_config_env("LLM_GATE_ALLOW_PRIVATE");
+    const char *text = gate_config_env(c, "LLM_GATE_ALLOW_PRIVATE");
 
     if (text == NULL)
         return GATE_OK;
@@ -335,7 +329,7 @@ enum gate_status gate_config_read_env(struct gate_config *c, struct gate_error *
     enum gate_status status = GATE_OK;
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0] && status == GATE_OK; i++) {
-        const char *text = gate_config_env(texts[i].env);
+        const char *text = gate_config_env(c, texts[i].env);
 
         if (text == NULL)
             text = texts[i].fallback;

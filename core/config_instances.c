@@ -98,15 +98,16 @@ static enum gate_status check_client_id(const char *env, const char *value, stru
                      env, gate_config_show(value).text, MAX_CLIENT_ID);
 }
 
-static enum gate_status read_said(const struct known *k, struct said *out, struct gate_error *err)
+static enum gate_status read_said(const struct gate_config *c, const struct known *k,
+                                  struct said *out, struct gate_error *err)
 {
     enum gate_status status = GATE_OK;
 
-    *out = (struct said){.key = gate_config_env(k->key_env)};
+    *out = (struct said){.key = gate_config_env(c, k->key_env)};
     if (k->base_env != NULL)
-        out->base = gate_config_env(k->base_env);
+        out->base = gate_config_env(c, k->base_env);
     if (k->client_env != NULL)
-        out->client_id = gate_config_env(k->client_env);
+        out->client_id = gate_config_env(c, k->client_env);
     if (out->base != NULL)
         status = check_base(k->base_env, out->base, err);
     if (status == GATE_OK && out->client_id != NULL)
@@ -213,7 +214,7 @@ static enum gate_status add_known(struct gate_config *c, const struct known *k,
     struct gate_config_instance *i = gate_config_find_instance(c, k->name);
     bool listed = i != NULL;
     struct said said;
-    enum gate_status status = read_said(k, &said, err);
+    enum gate_status status = read_said(c, k, &said, err);
 
     if (status != GATE_OK)
         return status;

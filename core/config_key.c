@@ -76,7 +76,7 @@ enum gate_status gate_config_check_key(const char *label, const char *key, bool 
 static enum gate_status use_env_key(struct gate_config *c, const char *env, char **out,
                                     struct gate_error *err)
 {
-    const char *key = gate_config_env(env);
+    const char *key = gate_config_env(c, env);
     bool local = gate_config_is_loopback(c->listen_host);
     enum gate_status status;
 
@@ -249,13 +249,32 @@ done:
     return status;
 }
 
-enum gate_status gate_config_read_key(struct gate_config *c, bool make, struct gate_error *err)
+static enum gate_status use_env_keys(struct gate_config *c, struct gate_error *err)
 {
     enum gate_status status = use_env_key(c, "ADMIN_KEY", &c->admin_key, err);
+
+    return status == GATE_OK ? use_env_key(c, "API_KEY", &c->api_key, err) : status;
+}
+
+enum gate_status gate_config_keep_key(struct gate_config *c, const struct gate_config *running,
+                                      struct gate_error *err)
+{
+    enum gate_status status = use_env_keys(c, err);
+
+    if (status != GATE_OK || c->api_key != NULL)
+        return status;
+    if (running->api_key != NULL)
+        c->api_key = gate_strdup(gate_str_of(running->api_key));
+    if (running->api_key_file != NULL)
+        c->api_key_file = gate_strdup(gate_str_of(running->api_key_file));
+    return GATE_OK;
+}
+
+enum gate_status gate_config_read_key(struct gate_config *c, bool make, struct gate_error *err)
+{
+    enum gate_status status = use_env_keys(c, err);
     size_t cap;
 
-    if (status == GATE_OK)
-        status = use_env_key(c, "API_KEY", &c->api_key, err);
     if (status != GATE_OK || c->api_key != NULL)
         return status;
     cap = strlen(c->data_dir) + sizeof "/api_key";

@@ -238,11 +238,27 @@ static enum gate_status read_text(const char *path, struct gate_buf *text, struc
     return status;
 }
 
+enum gate_status gate_config_read_text(struct gate_config *c, struct gate_str text, bool *echo,
+                                       struct gate_error *err)
+{
+    struct gate_error why = {GATE_EINTERNAL, ""};
+    enum gate_status status;
+
+    if (text.len > GATE_CONFIG_MAX_FILE)
+        status = gate_fail(&why, GATE_EINVAL, "gateway.lua is longer than %d bytes",
+                           GATE_CONFIG_MAX_FILE);
+    else
+        status = run_text(c, text, echo, &why);
+    if (status != GATE_OK) /* every message of these begins with gateway.lua */
+        gate_fail(err, status, "%s%s%s", c->conf_dir != NULL ? c->conf_dir : "",
+                  c->conf_dir != NULL ? "/" : "", why.message);
+    return status;
+}
+
 enum gate_status gate_config_read_file(struct gate_config *c, bool *echo, struct gate_error *err)
 {
     char path[PATH_MAX];
     struct gate_buf text;
-    struct gate_error why = {GATE_EINTERNAL, ""};
     enum gate_status status;
 
     if (c->conf_dir == NULL)
@@ -250,13 +266,10 @@ enum gate_status gate_config_read_file(struct gate_config *c, bool *echo, struct
     snprintf(path, sizeof path, "%s/gateway.lua", c->conf_dir);
     gate_buf_init(&text, GATE_CONFIG_MAX_FILE);
     status = read_text(path, &text, err);
-    if (status == GATE_OK) {
-        status = run_text(c, gate_buf_str(&text), echo, &why);
-        if (status != GATE_OK) /* every message of these begins with gateway.lua */
-            gate_fail(err, status, "%s/%s", c->conf_dir, why.message);
-    } else if (status == GATE_ENOTFOUND) {
+    if (status == GATE_OK)
+        status = gate_config_read_text(c, gate_buf_str(&text), echo, err);
+    else if (status == GATE_ENOTFOUND)
         status = GATE_OK;
-    }
     gate_buf_finish(&text);
     return status;
 }

@@ -1,6 +1,6 @@
 /*
  * config_parts: what the files config*.c share with each other. Nobody else includes it. All of it
- * runs on the control thread at start.
+ * runs on the control thread, at start and when gateway.lua changes.
  *
  * A `label` says where a value stands, for messages: "LOG_LEVEL" or "conf/gateway.lua: log_level".
  */
@@ -58,8 +58,16 @@ enum gate_status gate_config_set_format(struct gate_config *c, const char *label
 enum gate_status gate_config_set_switch(const char *label, const char *text, bool *out,
                                         struct gate_error *err);
 
-/* The value of a variable; NULL when it is unset or empty. */
-const char *gate_config_env(const char *name);
+/* The environment of the process, copied, so that it can be read after the process has scrubbed its
+ * own. Shared by all configs that come of one load. */
+struct gate_config_environment;
+struct gate_config_environment *gate_config_environment_create(void);
+struct gate_config_environment *
+gate_config_environment_retain(struct gate_config_environment *e); /* returns it */
+void gate_config_environment_release(
+    struct gate_config_environment *e); /* the last one wipes it; NULL is fine */
+/* The value of a variable; NULL when it is unset or empty. Lives as long as c. */
+const char *gate_config_env(const struct gate_config *c, const char *name);
 /* Does the variable hold a secret of the gateway itself, which no provider may be sent? */
 bool gate_config_is_own_secret(const char *name);
 /* Finds conf, plugins and scripts. Before the file is read. */
@@ -72,6 +80,9 @@ bool gate_config_is_loopback(const char *host);
 
 /* conf_dir/gateway.lua. *echo becomes false when the file says so. A missing file is fine. */
 enum gate_status gate_config_read_file(struct gate_config *c, bool *echo, struct gate_error *err);
+/* The same for a text that is there already. */
+enum gate_status gate_config_read_text(struct gate_config *c, struct gate_str text, bool *echo,
+                                       struct gate_error *err);
 
 /* The instances that are always there, with the accounts of well-known variables and of login
  * files, and echo; then the secrets of all accounts. */
@@ -116,6 +127,10 @@ enum gate_status gate_config_check_oauth(const char *label, const char *text,
 
 /* ADMIN_KEY, and API_KEY or the key file. make: create what is missing. */
 enum gate_status gate_config_read_key(struct gate_config *c, bool make, struct gate_error *err);
+/* The same beside a gateway that runs: a key of the environment must fit the address that c now
+ * listens on; one of the key file is the one that was read at the start. */
+enum gate_status gate_config_keep_key(struct gate_config *c, const struct gate_config *running,
+                                      struct gate_error *err);
 /* Characters and length; with strict, also length >= 16 and no sample key. The message never shows
  * the key. */
 enum gate_status gate_config_check_key(const char *label, const char *key, bool strict,

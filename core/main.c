@@ -25,6 +25,8 @@ static const char usage_text[] =
     "  accounts          list the accounts\n"
     "  backup FILE       write all stored data into a file; the gateway may run\n"
     "  restore FILE      put a backup in the place of the stored data\n"
+    "  route             tell where a request would go, and why\n"
+    "  dry-run DIR       tell what other scripts would have done with recent requests\n"
     "  --help            this text; COMMAND --help: that command's options\n"
     "  --version         the version\n";
 
@@ -107,7 +109,7 @@ static void print_new_key(const struct gate_parts *p, const char *url)
     printf("  API key  %s  (made now and kept in %s; it is not shown again)\n", key,
            p->config->api_key_file);
     printf("  console  %s/%s/ui\n", url, key);
-    gate_pool_each_model(p->pool, p->generation, choose_model, model);
+    gate_pool_each_model(p->pool, NULL, p->generation, choose_model, model);
     if (model[0] != '\0' && strpbrk(model, "'\"\\") == NULL)
         printf("  try it   curl %s/v1/chat/completions -H 'Authorization: Bearer %s' "
                "-H 'Content-Type: application/json' "
@@ -223,98 +225,6 @@ static int command_run(void)
     return result;
 }
 
-/* ---- check */
-
-static bool report(enum gate_status status, const struct gate_error *err)
-{
-    if (status != GATE_OK)
-        printf("FAIL  %s\n", err->message);
-    return status == GATE_OK;
-}
-
-static void report_config(const struct gate_config *c)
-{
-    printf("ok    configuration: environment, %s%s\n",
-           c->conf_dir != NULL ? "scripts in " : "no scripts",
-           c->conf_dir != NULL ? c->conf_dir : "");
-    if (c->api_key_file == NULL)
-        printf("ok    API key: from API_KEY\n");
-    else
-        printf("ok    API key: %s %s\n",
-               c->api_key != NULL ? "from" : "none yet; the first start makes", c->api_key_file);
-    for (size_t i = 0; i < c->warning_count; i++)
-        printf("warn  %s\n", c->warnings[i]);
-}
-
-static void report_providers(const struct gate_config *c)
-{
-    for (size_t i = 0; i < c->instance_count; i++) {
-        const struct gate_config_instance *instance = &c->instances[i];
-
-        if (instance->implicit)
-            continue;
-        printf("ok    provider %s: plugin %s, %zu account%s here\n", instance->name,
-               instance->plugin, instance->account_count, instance->account_count == 1 ? "" : "s");
-    }
-}
-
-/* Keys that a provider does not take are found here, not at the first request. */
-static bool check_accounts(const struct gate_parts *p)
-{
-    struct gate_error err = {GATE_OK, ""};
-    bool fine = true;
-
-    for (size_t i = 0; i < p->config->instance_count; i++)
-        fine = report(gate_roster_check(p->pool, &p->config->instances[i], &err), &err) && fine;
-    return fine;
-}
-
-/* A mapping to a model that nobody serves is legal, as providers may come later, but worth a word.
- */
-static void report_mappings(const struct gate_parts *p)
-{
-    size_t count;
-    const struct gate_mapping *m = gate_generation_mappings(p->generation, &count);
-
-    for (size_t i = 0; i < count; i++) {
-        struct gate_resolved resolved;
-
-        if (!gate_pool_resolve(p->pool, p->generation, m[i].name, &resolved))
-            printf("note  %.*s stands for %.*s, which no provider serves\n", (int)m[i].name.len,
-                   m[i].name.ptr, (int)m[i].target.len, m[i].target.ptr);
-    }
-}
-
-static bool check_parts(struct gate_parts *p)
-{
-    struct gate_error err = {GATE_OK, ""};
-    size_t count;
-
-    if (!report(gate_config_load(false, &p->config, &err), &err))
-        return false;
-    report_config(p->config);
-    if (!report(gate_parts_load(p, &err), &err))
-        return false;
-    gate_registry_all(p->registry, &count);
-    printf("ok    plugins: %zu in %s\n", count, p->config->plugin_dir);
-    bool fine = check_accounts(p);
-    report_providers(p->config);
-    gate_generation_mappings(p->generation, &count);
-    printf("ok    scripts: %s, %zu mapped names\n",
-           p->config->conf_dir != NULL ? p->config->conf_dir : "none", count);
-    report_mappings(p);
-    return fine;
-}
-
-static int command_check(void)
-{
-    struct gate_parts p = {0};
-    bool fine = check_parts(&p);
-
-    gate_parts_finish(&p);
-    return fine ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
 /* ---- plugins */
 
 static const char *option_type(enum gate_option_type type)
@@ -386,12 +296,14 @@ int main(int argc, char **argv)
         int (*run_with)(int argc, char **argv); /* takes arguments */
     } commands[] = {
         {"run", command_run, NULL},
-        {"check", command_check, NULL},
+        {"check", gate_command_check, NULL},
         {"plugins", command_plugins, NULL},
         {"login", NULL, gate_command_login},
         {"accounts", NULL, gate_command_accounts},
         {"backup", NULL, gate_command_backup},
         {"restore", NULL, gate_command_restore},
+        {"route", NULL, gate_command_route},
+        {"dry-run", NULL, gate_command_dry_run},
         {"--help", command_help, NULL},
         {"-h", command_help, NULL},
         {"help", command_help, NULL},

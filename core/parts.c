@@ -103,12 +103,28 @@ struct opening {
     struct gate_error *err;
 };
 
+static enum gate_status open_live(struct gate_parts *p, struct gate_error *err)
+{
+    const struct gate_live_parts parts = {
+        .boot = p->config,
+        .running = {p->config, p->pool, p->generation},
+        .registry = p->registry,
+        .roster = p->roster,
+        .store = p->store,
+        .control = p->control,
+        .serves = !p->idle,
+    };
+    return gate_live_create(&parts, &p->live, err);
+}
+
 static void open_on_control(void *arg)
 {
     struct opening *o = arg;
     struct gate_parts *p = o->parts;
     o->status = gate_roster_create(p->config, p->pool, &p->quota, p->store, p->vault,
-                                   gate_generation_policy(p->generation), &p->roster, o->err);
+                                   p->generation, &p->roster, o->err);
+    if (o->status == GATE_OK)
+        o->status = open_live(p, o->err);
     if (o->status == GATE_OK)
         o->status = gate_credentials_create(p->roster, p->control, &p->credentials, o->err);
     if (o->status == GATE_OK)
@@ -123,6 +139,7 @@ static void open_on_control(void *arg)
         .control = p->control,
         .store = p->store,
         .roster = p->roster,
+        .live = p->live,
         .credentials = p->credentials,
         .alerts = p->alerts,
         .audit = p->audit,
@@ -168,6 +185,7 @@ static void wait_for_refreshes(struct gate_parts *p)
 static void close_on_control(void *arg)
 {
     struct gate_parts *p = arg;
+    gate_live_destroy(p->live);
     gate_logins_destroy(p->logins);
     gate_credentials_destroy(p->credentials);
     if (p->roster != NULL)
@@ -193,9 +211,9 @@ void gate_parts_finish(struct gate_parts *p)
         gate_values_free(p->quota_plugin, p->quota_values);
     if (p->storage_values != NULL)
         gate_values_free(p->storage_plugin, p->storage_values);
-    gate_pool_destroy(p->pool);
+    gate_pool_release(p->pool);
     gate_registry_destroy(p->registry);
-    gate_config_destroy(p->config);
+    gate_config_release(p->config);
     memset(p, 0, sizeof *p);
 }
 
@@ -203,8 +221,7 @@ struct gate_admin_parts gate_parts_admin(const struct gate_parts *p)
 {
     return (struct gate_admin_parts){
         .config = p->config,
-        .pool = p->pool,
-        .generation = p->generation,
+        .live = p->live,
         .roster = p->roster,
         .credentials = p->credentials,
         .logins = p->logins,

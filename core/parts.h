@@ -12,8 +12,8 @@
 struct gate_parts {
     struct gate_config *config;
     struct gate_registry *registry;
-    struct gate_pool *pool;
-    struct gate_generation *generation;
+    struct gate_pool *pool;             /* with these two the process starts; */
+    struct gate_generation *generation; /* live has what runs now */
     struct gate_value *storage_values, *quota_values;
     const struct gate_plugin *storage_plugin, *quota_plugin;
     struct gate_quota quota;
@@ -21,6 +21,7 @@ struct gate_parts {
     struct gate_store *store;
     struct gate_control *control;
     struct gate_roster *roster;
+    struct gate_live *live;
     struct gate_audit *audit;
     struct gate_credentials *credentials;
     struct gate_logins *logins;

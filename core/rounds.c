@@ -122,7 +122,7 @@ static void check_instance(struct gate_rounds *r, const struct gate_instance *in
     struct pool_use use[GATE_USAGE_KINDS] = {{.accounts = 0}};
     for (size_t i = 0; i < count; i++) {
         const struct gate_member *m = members[i];
-        if (m->account->instance != instance || !takes_part(m))
+        if (m->instance != instance || !takes_part(m))
             continue;
         all++;
         down += m->attachment == NULL ||
@@ -143,11 +143,11 @@ static void check_instance(struct gate_rounds *r, const struct gate_instance *in
 static void check_all(struct gate_rounds *r, uint64_t now_ms)
 {
     size_t count;
-    struct gate_instance *instances =
+    struct gate_instance *const *instances =
         gate_pool_instances(gate_roster_pool(r->parts.roster), &count);
     gate_alerts_begin(r->parts.alerts);
     for (size_t i = 0; i < count; i++)
-        check_instance(r, &instances[i], now_ms);
+        check_instance(r, instances[i], now_ms);
     if (gate_store_is_failing(r->parts.store)) {
         struct gate_error problem;
         gate_store_problem(r->parts.store, &problem);
@@ -178,6 +178,7 @@ static void on_second(struct gate_timer *timer)
     r->minute = now / MINUTE_MS;
     check_all(r, now);
     gate_store_post(r->parts.store, expire, r->parts.audit);
+    gate_history_flush(gate_live_history(r->parts.live));
 }
 
 struct gate_rounds *gate_rounds_create(const struct gate_rounds_parts *parts)

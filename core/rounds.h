@@ -5,6 +5,7 @@
 #ifndef GATE_ROUNDS_H
 #define GATE_ROUNDS_H
 
+#include "live/live.h"
 #include "pool/credentials.h"
 #include "record/alerts.h"
 #include "record/audit.h"
@@ -14,6 +15,7 @@ struct gate_rounds_parts {
     struct gate_control *control;
     struct gate_store *store;
     struct gate_roster *roster;
+    struct gate_live *live;
     struct gate_credentials *credentials;
     struct gate_alerts *alerts;
     struct gate_audit *audit;

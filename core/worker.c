@@ -44,7 +44,7 @@ static void on_drain(void *arg)
     gate_timers_touch(&w->timers, gate_clock_mono_ms());
     gate_listener_drain(w->listener);
     w->drain_timer.cb = on_drain_timeout;
-    gate_timer_arm(&w->timers, &w->drain_timer, w->parts->config->drain_ms);
+    gate_timer_arm(&w->timers, &w->drain_timer, w->env.config->drain_ms);
 }
 
 static bool is_done(const struct worker *w)
@@ -79,8 +79,6 @@ static enum gate_status worker_start(struct worker *w)
     w->http1 = gate_http1_create(w->loop, &w->ctx.receivers.hostinfo_getaddr, &w->timers);
     w->env = (struct gate_env){
         .config = p->config,
-        .pool = p->pool,
-        .generation = p->generation,
         .upstream = {&gate_http1_transport, w->http1},
         .timers = &w->timers,
         .log = &w->log,
@@ -92,18 +90,24 @@ static enum gate_status worker_start(struct worker *w)
         .audit = w->audit,
         .recent = gate_trace_ring_create(),
         .scratch = gate_alloc(sizeof(struct gate_choice)),
+        .script_host = {gate_kv_create(), gate_live_counters(p->live)},
         .forward_admin = worker_forward_admin,
+        .script_failing = worker_script_failing,
+        .feed = {.listeners = &w->server->listeners},
         .gateway = w->server,
         .started_ms = p->started_ms,
     };
+    gate_config_retain(w->env.config);
     if (getrandom(&w->env.random, sizeof w->env.random, 0) != sizeof w->env.random)
         return gate_fail(&w->error, GATE_EIO, "no random bytes: %s", strerror(errno));
     enum gate_status status = gate_registry_worker_init(p->registry, &w->error);
     if (status != GATE_OK)
         return status;
-    status = gate_script_create(p->generation, &w->env.script, &w->error);
+    struct gate_script *script = NULL;
+    status = gate_script_create(p->generation, &w->env.script_host, &script, &w->error);
     if (status != GATE_OK)
         return status;
+    w->env.script = gate_script_pin_create(p->generation, script);
     w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, gate_console_page, w->fd);
     w->fd = -1;
     return GATE_OK;
@@ -113,7 +117,11 @@ static void close_env(struct worker *w)
 {
     gate_mailbox_close(w->mailbox); /* what it still brings needs the rest */
     gate_trace_ring_destroy(w->env.recent);
+    gate_script_pin_drop(w->env.script);
+    gate_script_pin_drop(w->env.next_script);
+    gate_kv_destroy(w->env.script_host.kv);
     gate_table_pin_drop(w->env.accounts);
+    gate_config_release(w->env.config);
     free(w->env.scratch);
 }
 
@@ -125,7 +133,6 @@ static void worker_stop(struct worker *w)
         run_once(w, GATE_TIMER_TICK_MS);
     bool lookups = gate_http1_lookups(w->http1) > 0;
     gate_http1_destroy(w->http1);
-    gate_script_destroy(w->env.script);
     gate_registry_worker_fini(w->parts->registry);
     gate_timer_disarm(&w->timers, &w->log_timer);
     gate_log_batch_finish(&w->log);
@@ -319,6 +326,13 @@ static void destroy_server(struct server *s)
     free(s->workers);
 }
 
+/* Control thread: the time for running requests as it is set now. */
+static void read_drain(void *arg)
+{
+    struct server *s = arg;
+    s->drain_ms = gate_live_running(s->parts->live)->config->drain_ms;
+}
+
 enum gate_status gate_serve(const struct gate_parts *parts,
                             void (*ready)(void *ctx, const char *host, uint16_t port), void *ctx,
                             struct gate_error *err)
@@ -354,7 +368,8 @@ enum gate_status gate_serve(const struct gate_parts *parts,
         gate_control_call(parts->control, worker_connect, &s);
         ready(ctx, parts->config->listen_host, port);
         wait_for_signal(&signals);
-        drain(&s, &signals, parts->config->drain_ms);
+        gate_control_call(parts->control, read_drain, &s);
+        drain(&s, &signals, s.drain_ms);
         gate_control_call(parts->control, worker_disconnect, &s);
     }
     destroy_server(&s);

@@ -37,12 +37,14 @@ struct server {
     struct worker *workers;
     size_t count, started;
     bool joined;              /* all workers have ended */
+    uint32_t drain_ms;
     struct gate_table *table; /* for workers that start */
     h2o_sem_t started_sem;
     struct gate_auth *auth;
     h2o_globalconf_t h2o_config;
     const struct gate_parts *parts;
     struct gate_admin *admin;   /* control thread */
+    _Atomic unsigned listeners; /* clients of the live stream */
     _Atomic unsigned forwarded; /* admin requests that are not answered yet */
 };
 
@@ -51,9 +53,12 @@ struct server {
 bool worker_forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
                           struct gate_str query, struct gate_str body,
                           void (*reply)(void *ctx, int status, struct gate_str json), void *ctx);
+/* Worker; gate_env.script_failing. */
+void worker_script_failing(struct gate_env *env, uint64_t generation, const char *why);
 /* Control thread: the table that workers start with. arg: the server. */
 void worker_first_table(void *arg);
-/* Control thread, when all workers run: account tables and admin requests flow from now on. What
+/* Control thread, when all workers run: scripts, account tables and admin requests flow from now
+ * on. What
  * was published since the workers got their first table reaches them now. arg: the server. */
 void worker_connect(void *arg);
 /* Control thread, when all workers have ended. */

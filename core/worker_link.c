@@ -128,7 +128,7 @@ static void on_visit(void *arg)
     free(v);
 }
 
-/* Control thread; see gate_admin_workers. */
+/* Control thread; see gate_workers. */
 static void visit_workers(void *ctx, void (*visit)(struct gate_env *env, void *arg),
                           void (*done)(void *arg), void *arg)
 {
@@ -152,7 +152,71 @@ static void visit_workers(void *ctx, void (*visit)(struct gate_env *env, void *a
     leave(all);
 }
 
-/* A new account table. */
+/* ---- the live stream */
+
+struct event {
+    struct worker *worker;
+    size_t len;
+    char text[];
+};
+
+static void on_event(void *arg)
+{
+    struct event *e = arg;
+    struct gate_feed_client *client = e->worker->env.feed.first;
+    while (client != NULL) {
+        struct gate_feed_client *next = client->next;
+        client->event(client, (struct gate_str){e->text, e->len});
+        client = next;
+    }
+    free(e);
+}
+
+static bool is_listened(void *ctx)
+{
+    struct server *s = ctx;
+    return atomic_load(&s->listeners) > 0;
+}
+
+static void broadcast(void *ctx, struct gate_str event)
+{
+    struct server *s = ctx;
+    for (size_t i = 0; i < s->started && is_listened(s); i++) {
+        struct event *e = gate_alloc(sizeof *e + event.len);
+        e->worker = &s->workers[i];
+        e->len = event.len;
+        memcpy(e->text, event.ptr, event.len);
+        if (!gate_mailbox_post(e->worker->mailbox, on_event, e))
+            free(e);
+    }
+}
+
+/* ---- scripts that fail */
+
+struct failing {
+    struct gate_live *live;
+    uint64_t generation;
+    char why[GATE_ERROR_MAX];
+};
+
+static void on_failing(void *arg)
+{
+    struct failing *f = arg;
+    gate_live_failing(f->live, f->generation, f->why);
+    free(f);
+}
+
+void worker_script_failing(struct gate_env *env, uint64_t generation, const char *why)
+{
+    const struct server *s = env->gateway;
+    struct failing *f = gate_calloc(1, sizeof *f);
+    f->live = s->parts->live;
+    f->generation = generation;
+    snprintf(f->why, sizeof f->why, "%s", why);
+    gate_control_post(s->parts->control, on_failing, f);
+}
+
+/* ---- a new account table */
 struct delivery {
     struct worker *worker;
     struct gate_table *table; /* retained */
@@ -194,12 +258,19 @@ void worker_connect(void *arg)
     struct server *s = arg;
     struct gate_admin_parts admin = gate_parts_admin(s->parts);
     const struct gate_publisher publisher = {publish_table, s};
-    admin.workers = (struct gate_admin_workers){s->started, visit_workers, s};
+    admin.workers = (struct gate_workers){
+        .count = s->started,
+        .visit = visit_workers,
+        .broadcast = broadcast,
+        .listened = is_listened,
+        .ctx = s,
+    };
     s->admin = gate_admin_create(&admin);
     gate_roster_set_publisher(s->parts->roster, &publisher);
     struct gate_table *newest = gate_roster_table(s->parts->roster);
     publish_table(s, newest);
     gate_table_release(newest);
+    gate_live_connect(s->parts->live, &admin.workers);
 }
 
 void worker_disconnect(void *arg)
@@ -207,6 +278,7 @@ void worker_disconnect(void *arg)
     struct server *s = arg;
     const struct gate_publisher nobody = {NULL, NULL};
     gate_roster_set_publisher(s->parts->roster, &nobody);
+    gate_live_disconnect(s->parts->live);
     gate_admin_destroy(s->admin);
     s->admin = NULL;
 }

@@ -4,6 +4,7 @@ struct gate_admin *gate_admin_create(const struct gate_admin_parts *parts)
 {
     struct gate_admin *a = gate_calloc(1, sizeof *a);
     a->parts = *parts;
+    admin_events_start(a);
     return a;
 }
 
@@ -14,6 +15,7 @@ void gate_admin_destroy(struct gate_admin *a)
                  "\"server_error\",\"param\":null,\"code\":\"shutting_down\"}}");
     if (a == NULL)
         return;
+    admin_events_stop(a);
     while (a->waits != NULL) {
         struct admin_wait *w = a->waits;
         a->waits = w->next;

@@ -8,6 +8,7 @@
 #ifndef GATE_ADMIN_ADMIN_H
 #define GATE_ADMIN_ADMIN_H
 
+#include "live/live.h"
 #include "pool/credentials.h"
 #include "pool/login.h"
 #include "record/alerts.h"
@@ -19,21 +20,11 @@ enum {
     GATE_ADMIN_MAX_WAITING = 256, /* requests that are not answered yet; more get 503 */
 };
 
-/* How admin asks all workers. */
-struct gate_admin_workers {
-    size_t count;
-    /* Has visit(env, arg) run on every worker, then done(arg) on the control thread. */
-    void (*visit)(void *ctx, void (*visit)(struct gate_env *env, void *arg),
-                  void (*done)(void *arg), void *arg);
-    void *ctx;
-};
-
 /* What the API works on. The parts outlive it. workers.visit NULL: there are none (command line).
  */
 struct gate_admin_parts {
-    const struct gate_config *config;
-    const struct gate_pool *pool;
-    struct gate_generation *generation;
+    const struct gate_config *config; /* that the process started with */
+    struct gate_live *live;
     struct gate_roster *roster;
     struct gate_credentials *credentials;
     struct gate_logins *logins;
@@ -41,7 +32,7 @@ struct gate_admin_parts {
     struct gate_audit *audit;
     struct gate_store *store;
     struct gate_control *control;
-    struct gate_admin_workers workers;
+    struct gate_workers workers;
     uint64_t started_ms; /* wall clock */
 };
 

@@ -18,6 +18,10 @@
  *     api_requests.c    GET /requests
  *     api_info.c        providers, settings, alerts
  *     api_backup.c      POST /backup
+ *     api_scripts.c     what runs, history, differences
+ *     api_drafts.c      drafts: read, check, publish, go back
+ *     api_tries.c       drafts: dry runs, single decisions
+ *     api_events.c      the live stream
  */
 #ifndef GATE_ADMIN_INTERNAL_H
 #define GATE_ADMIN_INTERNAL_H
@@ -193,6 +197,17 @@ void admin_known_add(struct admin_known *k, const struct gate_member *m, struct 
 
 const struct gate_instance *admin_instance(const struct gate_admin *a, struct gate_str name);
 
+/* ---------------------------------------------------------------- api_scripts.c, api_drafts.c */
+
+/* {"name": "text", ...}. */
+void admin_put_sources(struct gate_buf *out, const char *name, const struct gate_sources *s);
+void admin_put_problems(struct gate_buf *out, const char *name, const struct gate_problems *p);
+void admin_put_report(struct gate_buf *out, const char *name, const struct gate_live_report *r);
+void admin_put_entry(struct gate_buf *out, const char *name, const struct gate_history_entry *e);
+/* The member "files" of a body over the texts that run: what it does not name stays, null removes.
+ * With "complete": true nothing else is there. False: refused. */
+bool admin_body_sources(struct admin_call *c, const cJSON *body, struct gate_sources *out);
+
 /* ---------------------------------------------------------------- ends that need not wait */
 
 void admin_tests_cancel(struct gate_admin *a);    /* api_test.c */
@@ -228,5 +243,21 @@ void admin_config(struct admin_call *c);
 void admin_alerts(struct admin_call *c);
 void admin_alerts_test(struct admin_call *c);
 void admin_backup(struct admin_call *c);
+void admin_events_snapshot(struct admin_call *c);
+void admin_scripts(struct admin_call *c);
+void admin_scripts_history(struct admin_call *c);
+void admin_scripts_generation(struct admin_call *c);
+void admin_scripts_diff(struct admin_call *c);
+void admin_scripts_check(struct admin_call *c);
+void admin_scripts_publish(struct admin_call *c);
+void admin_scripts_rollback(struct admin_call *c);
+void admin_scripts_dry_run(struct admin_call *c);
+void admin_scripts_route(struct admin_call *c);
+
+/* api_events.c: begins and ends sending events. */
+void admin_events_start(struct gate_admin *a);
+void admin_events_stop(struct gate_admin *a);
+/* One event for everybody who listens. */
+void admin_events_send(struct gate_admin *a, const char *type, struct gate_str json);
 
 #endif

@@ -32,7 +32,7 @@ static bool contains(const char *text, struct gate_str needle)
 static bool matches(const struct gate_admin *a, const struct gate_table *t,
                     const struct gate_member *m, const struct filter *f)
 {
-    if (f->provider.len > 0 && !gate_str_eq(f->provider, gate_str_of(m->account->instance->name)))
+    if (f->provider.len > 0 && !gate_str_eq(f->provider, gate_str_of(m->instance->name)))
         return false;
     if (f->state.len > 0 &&
         !gate_str_eq(f->state, gate_str_of(admin_state_name(admin_state(a, m, f->now_ms)))))

@@ -51,7 +51,7 @@ struct admin_known *admin_known_create(struct gate_admin *a, const struct gate_i
         struct gate_error err;
         struct gate_buf secret;
         uint64_t version;
-        if (members[i]->account->instance != instance)
+        if (members[i]->instance != instance)
             continue;
         gate_buf_init(&secret, MAX_SECRET);
         if (gate_roster_secret(a->parts.roster, members[i], &secret, &version, &err) == GATE_OK &&
@@ -80,12 +80,7 @@ const struct gate_member *admin_known_find(const struct admin_known *k, struct g
 
 const struct gate_instance *admin_instance(const struct gate_admin *a, struct gate_str name)
 {
-    size_t count;
-    const struct gate_instance *all = gate_pool_instances(a->parts.pool, &count);
-    for (size_t i = 0; i < count; i++)
-        if (gate_str_eq(name, gate_str_of(all[i].name)))
-            return &all[i];
-    return NULL;
+    return gate_pool_find(gate_roster_pool(a->parts.roster), name, NULL);
 }
 
 /* ---- POST /accounts/import */

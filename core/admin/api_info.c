@@ -40,7 +40,8 @@ static void put_provider(const struct gate_instance *i, struct gate_buf *out)
 void admin_providers(struct admin_call *c)
 {
     size_t count;
-    const struct gate_instance *all = gate_pool_instances(c->admin->parts.pool, &count);
+    struct gate_instance *const *all =
+        gate_pool_instances(gate_roster_pool(c->admin->parts.roster), &count);
     struct gate_buf out;
     if (!admin_no_params(c))
         return;
@@ -48,7 +49,7 @@ void admin_providers(struct admin_call *c)
     json_open(&out, NULL, '{');
     json_open(&out, "providers", '[');
     for (size_t i = 0; i < count; i++)
-        put_provider(&all[i], &out);
+        put_provider(all[i], &out);
     json_close(&out, ']');
     json_close(&out, '}');
     admin_reply(c, 200, gate_buf_str(&out));
@@ -182,7 +183,7 @@ static void put_alert_settings(const struct gate_config_alerts *a, struct gate_b
 void admin_config(struct admin_call *c)
 {
     const struct gate_config *k = c->admin->parts.config;
-    const struct gate_account_policy *policy = gate_generation_policy(c->admin->parts.generation);
+    const struct gate_account_policy *policy = gate_generation_policy(gate_live_running(c->admin->parts.live)->generation);
     struct gate_buf out;
     if (!admin_no_params(c))
         return;

@@ -82,7 +82,7 @@ static void start(struct admin_call *c, const cJSON *body)
         return;
     }
     if (provider.len == 0 && renew != NULL)
-        provider = gate_str_of(renew->account->instance->name);
+        provider = gate_str_of(renew->instance->name);
     if (provider.len == 0) {
         admin_refuse(c, 400, "missing_key", "provider",
                      "provider: expected the name of a provider, or account: the one to renew.");

@@ -67,7 +67,7 @@ static void put_model(void *ctx, struct gate_str model)
 static void on_answer(void *ctx, const struct gate_answer *lent)
 {
     struct admin_listing *l = ctx;
-    const struct gate_instance *i = l->account->instance;
+    const struct gate_instance *i = l->attachment->instance;
     struct gate_answer answer = *lent;
     struct gate_error err = {.message = ""};
     struct gate_buf out;
@@ -95,7 +95,7 @@ static enum gate_status build(const struct admin_listing *l, struct gate_built *
                               struct gate_error *err)
 {
     struct gate_builder builder;
-    const struct gate_instance *i = l->account->instance;
+    const struct gate_instance *i = l->attachment->instance;
     gate_builder_init(&builder, GATE_STR(""), request);
     enum gate_status status =
         i->ops->models_request(i->state, l->attachment->state, &builder.ops, err);
@@ -189,7 +189,7 @@ void admin_accounts_models(struct admin_call *c)
     struct gate_member *m = admin_no_params(c) ? admin_member(c) : NULL;
     if (m == NULL || !admin_is_there(c, m))
         return;
-    const struct gate_instance *i = m->account->instance;
+    const struct gate_instance *i = m->instance;
     if (i->ops->models_request == NULL || i->ops->models_parse == NULL)
         admin_refuse(c, 404, "no_models", NULL, "The provider %s cannot ask what it serves.",
                      i->name);

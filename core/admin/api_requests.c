@@ -204,7 +204,7 @@ static void finish(void *arg)
 
 static void start(struct admin_call *c, const struct listing *wanted)
 {
-    const struct gate_admin_workers *w = &c->admin->parts.workers;
+    const struct gate_workers *w = &c->admin->parts.workers;
     struct admin_wait *wait = admin_wait_begin(c);
     if (wait == NULL)
         return;

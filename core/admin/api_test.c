@@ -25,8 +25,8 @@ struct admin_test {
     char id[GATE_ACCOUNT_MAX_ID + 1], model[MAX_MODEL + 1];
     struct gate_account *account; /* retained, as is the attachment */
     struct gate_attachment *attachment;
-    const struct gate_instance *instance;
-    struct gate_buf body; /* what the request's parts point into */
+    const struct gate_instance *instance; /* the attachment's */
+    struct gate_buf body;                 /* what the request's parts point into */
     struct gate_control_call *call;
     struct gate_reservation reservation;
     uint64_t started_us;
@@ -330,6 +330,7 @@ static void reserve(struct admin_test *t, const struct gate_member *m)
     uint64_t free_at_ms = 0;
     t->attachment = m->attachment;
     gate_attachment_retain(t->attachment);
+    t->instance = t->attachment->instance;
     t->started_us = gate_clock_mono_us();
     gate_roster_limits(t->admin->parts.roster, m, limits);
     if (q->ops->reserve(q->instance, t->account->quota, GATE_USAGE_CHAT, &limits[GATE_USAGE_CHAT],
@@ -367,7 +368,7 @@ struct choice {
 static void take_model(void *ctx, struct gate_str model)
 {
     struct choice *c = ctx;
-    const struct gate_instance *i = c->member->account->instance;
+    const struct gate_instance *i = c->member->instance;
     bool serves = i->ops->account_serves == NULL ||
                   i->ops->account_serves(i->state, c->member->attachment->state, model);
     if (c->out[0] == '\0' && serves && model.len > 0 && model.len <= MAX_MODEL)
@@ -376,10 +377,9 @@ static void take_model(void *ctx, struct gate_str model)
 
 static void start(struct admin_call *c, struct gate_member *m, struct gate_str model)
 {
-    const struct gate_instance *i = m->account->instance;
+    const struct gate_instance *i = m->instance;
     struct admin_test *t = gate_calloc(1, sizeof *t);
     t->admin = c->admin;
-    t->instance = i;
     t->account = m->account;
     gate_account_retain(t->account);
     snprintf(t->id, sizeof t->id, "%s", m->account->id);

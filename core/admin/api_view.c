@@ -61,7 +61,9 @@ enum admin_state admin_state(const struct gate_admin *a, const struct gate_membe
 
 const struct gate_entry *admin_entry(const struct gate_table *t, const struct gate_member *m)
 {
-    size_t at = m->account->instance->position;
+    size_t at;
+    if (gate_pool_find(t->pool, gate_str_of(m->instance->name), &at) == NULL)
+        return NULL;
     for (size_t i = 0; i < t->ranges[at].count; i++)
         if (t->entries[t->ranges[at].first + i].account == m->account)
             return &t->entries[t->ranges[at].first + i];
@@ -111,8 +113,8 @@ static void put_identity(const struct gate_member *m, struct gate_buf *out)
     const struct gate_account *account = m->account;
     json_text(out, "id", account->id);
     json_text(out, "alias", m->alias);
-    json_text(out, "provider", account->instance->name);
-    json_text(out, "plugin", account->instance->plugin->name);
+    json_text(out, "provider", m->instance->name);
+    json_text(out, "plugin", m->instance->plugin->name);
     json_text(out, "kind", kind_names[account->kind]);
     json_text(out, "source", m->source == GATE_MEMBER_CONFIG ? "config" : "stored");
     json_text(out, "origin", m->origin);
@@ -147,7 +149,7 @@ static void put_condition(const struct gate_admin *a, const struct gate_member *
 
 static void put_live(const struct gate_member *m, struct gate_buf *out)
 {
-    struct gate_live *l = &m->account->live;
+    struct gate_account_live *l = &m->account->live;
     uint64_t latency_us = atomic_load_explicit(&l->latency_us, memory_order_relaxed);
     if (latency_us == 0)
         json_null(out, "latency_ms");

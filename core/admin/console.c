@@ -41,15 +41,15 @@ static void put_model(void *ctx, struct gate_str model, const struct gate_instan
 static void put_instances(const struct gate_env *env, struct gate_buf *out)
 {
     size_t count;
-    const struct gate_instance *instances = gate_pool_instances(env->pool, &count);
+    struct gate_instance *const *instances = gate_pool_instances(gate_env_pool(env), &count);
     put(out, "<h2>Providers</h2>\n<table><tr><th>name</th><th>plugin</th><th>version</th></tr>\n");
     for (size_t i = 0; i < count; i++) {
         put(out, "<tr><td>");
-        put_escaped(out, gate_str_of(instances[i].name));
+        put_escaped(out, gate_str_of(instances[i]->name));
         put(out, "</td><td>");
-        put_escaped(out, gate_str_of(instances[i].plugin->name));
+        put_escaped(out, gate_str_of(instances[i]->plugin->name));
         put(out, "</td><td>");
-        put_escaped(out, gate_str_of(instances[i].plugin->version));
+        put_escaped(out, gate_str_of(instances[i]->plugin->version));
         put(out, "</td></tr>\n");
     }
     put(out, "</table>\n");
@@ -75,6 +75,7 @@ void gate_console_page(const struct gate_env *env, struct gate_str authority, st
         "'{\"model\":\"echo\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'</pre>\n");
     put_instances(env, out);
     put(out, "<h2>Models</h2>\n<table><tr><th>name</th><th>served by</th></tr>\n");
-    gate_pool_each_model(env->pool, env->generation, put_model, out);
+    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation,
+                         put_model, out);
     put(out, "</table></html>\n");
 }

@@ -17,8 +17,8 @@ enum {
 };
 
 /* The one place where the process keeps its log settings: a line may come from any thread and any
- * depth, and has no one to be handed a logger by. Written by gate_log_setup only, but for the
- * counts. */
+ * depth, and has no one to be handed a logger by. Written by gate_log_setup and
+ * gate_log_set_level only, but for the counts. */
 static struct {
     _Atomic int level, format, fd;
     _Atomic uint64_t dropped;    /* lines, since the start */
@@ -33,6 +33,11 @@ void gate_log_setup(enum gate_log_level level, enum gate_log_format format, int 
     atomic_store(&settings.level, level);
     atomic_store(&settings.format, format);
     atomic_store(&settings.fd, fd);
+}
+
+void gate_log_set_level(enum gate_log_level level)
+{
+    atomic_store(&settings.level, level);
 }
 
 enum gate_log_level gate_log_level_now(void)

@@ -20,6 +20,7 @@ enum {
  * (full and non-blocking, closed, disk full) is dropped and counted; the process must ignore
  * SIGPIPE. */
 void gate_log_setup(enum gate_log_level level, enum gate_log_format format, int fd);
+void gate_log_set_level(enum gate_log_level level); /* any thread */
 enum gate_log_level gate_log_level_now(void);
 enum gate_log_format gate_log_format_now(void);
 /* Lines dropped since the start. Any thread. */

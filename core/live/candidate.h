@@ -22,7 +22,7 @@ struct gate_candidate {
     struct gate_config *config; /* retained; the running one when gateway.lua is the same */
     struct gate_pool *pool;     /* retained; unchanged instances are those that run */
     struct gate_generation *generation;
-    struct gate_script *script; /* a scratch state; NULL once a worker's took its place */
+    struct gate_script *script; /* a scratch state */
     bool new_config;            /* gateway.lua says something else than what runs */
 };
 

@@ -10,8 +10,8 @@
 
 enum { GATE_DIFF_CONTEXT = 3 /* lines around a change */ };
 
-/* One file: "--- a/name\n+++ b/name\n@@ -1,3 +1,4 @@\n ..."; nothing when they are equal. A file that
- * is not there is NULL and named /dev/null. Returns how many lines were added and removed. */
+/* One file: "--- a/name\n+++ b/name\n@@ -1,3 +1,4 @@\n ..."; nothing when they are equal. A file
+ * that is not there is NULL and named /dev/null. Returns how many lines were added and removed. */
 struct gate_diff_lines {
     size_t added, removed;
 };

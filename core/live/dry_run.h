@@ -12,8 +12,8 @@ enum { GATE_DRY_RUN_MAX = 2000 /* requests */ };
 
 enum gate_change {
     GATE_CHANGE_NONE = 0,
-    GATE_CHANGE_ACCOUNT,  /* another account of the same target */
-    GATE_CHANGE_MODEL,    /* another model of the same provider */
+    GATE_CHANGE_ACCOUNT, /* another account of the same target */
+    GATE_CHANGE_MODEL,   /* another model of the same provider */
     GATE_CHANGE_PROVIDER,
     GATE_CHANGE_REJECTED, /* now rejected, or without a target or account */
     GATE_CHANGE_SERVED,   /* was not served, now is */
@@ -29,16 +29,20 @@ struct gate_dry_run_row {
 };
 
 struct gate_dry_run {
-    size_t count;                /* requests that were replayed */
+    size_t count; /* requests that were replayed */
     size_t changes[GATE_CHANGES];
-    uint64_t took_us;            /* of everything */
+    uint64_t took_us;                   /* of everything */
     uint64_t median_ns, p99_ns, max_ns; /* one decision of the draft */
-    struct gate_dry_run_row *rows; /* owned; the changed ones, errors first, then in the order given;
-                                      at most max_rows */
+    struct gate_dry_run_row *rows;      /* owned; the changed ones, errors first, then in the order
+                                           given; at most max_rows */
     size_t row_count;
 };
 
-/* requests: newest first, as collected from the workers; those without inputs are left out. */
+/* requests: newest first, as collected from the workers; those without inputs, or with inputs that
+ * were cut, are left out, and so is what exceeds GATE_DRY_RUN_MAX. They are replayed from the
+ * oldest on, so that what scripts remember grows as it would have. The clock of scripts says when
+ * each request came; both sides get the same turns and conversations. The requests must outlive
+ * `out`, which is finished even when nothing was replayed. */
 void gate_dry_run(const struct gate_candidate *running, const struct gate_candidate *draft,
                   const struct gate_trace *const *requests, size_t count, size_t max_rows,
                   struct gate_dry_run *out);

@@ -9,9 +9,9 @@
 #include "script/sources.h"
 
 enum {
-    GATE_HISTORY_KEEP = 1000,           /* generations; older ones go */
-    GATE_HISTORY_MAX_BYTES = 64 << 20,  /* of all texts; older ones go */
-    GATE_HISTORY_AUTHOR = 64,           /* bytes; the rest is cut */
+    GATE_HISTORY_KEEP = 1000,          /* generations; older ones go */
+    GATE_HISTORY_MAX_BYTES = 64 << 20, /* of all texts; older ones go */
+    GATE_HISTORY_AUTHOR = 64,          /* bytes; the rest is cut */
     GATE_HISTORY_NOTE = 500,
 };
 
@@ -29,7 +29,7 @@ struct gate_history_entry {
     uint64_t number, at_ms, base; /* base: the generation that it was written from; 0: none */
     uint64_t of;                  /* of a rollback or takeover: whose texts it has again; 0 */
     enum gate_origin origin;
-    bool failed;                  /* was taken out of service because of script errors */
+    bool failed; /* was taken out of service because of script errors */
     char author[GATE_HISTORY_AUTHOR + 1];
     char note[GATE_HISTORY_NOTE + 1];
     size_t files, bytes;
@@ -39,22 +39,27 @@ struct gate_history;
 /* Finds the newest number that is on record. */
 enum gate_status gate_history_open(struct gate_store *store, struct gate_history **out,
                                    struct gate_error *err);
-void gate_history_close(struct gate_history *h); /* NULL is fine */
+/* Writes once more what could not be written. NULL is fine. */
+void gate_history_close(struct gate_history *h);
 /* The newest number; 0: nothing is on record. No storage access. */
 uint64_t gate_history_newest(const struct gate_history *h);
-/* Writes an entry with sync; entry->files and bytes are filled in. GATE_EIO: storage does not work:
- * it is kept in memory and written by the next add or flush. */
+/* Writes an entry with sync; entry->files and bytes are filled in, what is no UTF-8 in author and
+ * note is replaced. GATE_EINVAL: the number is not above the newest; nothing is done. GATE_EIO:
+ * storage does not work: it is kept in memory (the last 64 of such) and written by the next add or
+ * flush. */
 enum gate_status gate_history_add(struct gate_history *h, struct gate_history_entry *entry,
                                   const struct gate_sources *sources, struct gate_error *err);
 /* Writes what could not be written; once a minute is enough. */
 void gate_history_flush(struct gate_history *h);
+/* GATE_ENOTFOUND; GATE_EIO as for add. */
 enum gate_status gate_history_mark_failed(struct gate_history *h, uint64_t number,
                                           struct gate_error *err);
 /* Newest first, those with a number below `before` (0: all), at most max. *count: how many. */
 enum gate_status gate_history_list(struct gate_history *h, uint64_t before, size_t max,
                                    struct gate_history_entry *out, size_t *count,
                                    struct gate_error *err);
-/* GATE_ENOTFOUND: no such generation, or it went. sources may be NULL. */
+/* GATE_ENOTFOUND: no such generation, or it went. GATE_EIO: its texts cannot be read. sources may
+ * be NULL, else it need not be initialised; owner of what it holds: caller. */
 enum gate_status gate_history_get(struct gate_history *h, uint64_t number,
                                   struct gate_history_entry *entry, struct gate_sources *sources,
                                   struct gate_error *err);

@@ -32,7 +32,8 @@ struct gate_live_parts {
     struct gate_roster *roster;
     struct gate_store *store;
     struct gate_control *control;
-    bool watch; /* follow edits on disk */
+    bool serves; /* follow edits on disk, and keep what the start found; false: a command that looks
+                  */
 };
 
 struct gate_live;
@@ -51,12 +52,14 @@ void gate_live_disconnect(struct gate_live *l);
 
 /* Told of everything that happens, on the control thread: `event` is a JSON object whose member
  * "event" is "published", "refused", "disk", "takeover" or "building". One listener. */
-void gate_live_listen(struct gate_live *l, void (*told)(void *ctx, struct gate_str event), void *ctx);
+void gate_live_listen(struct gate_live *l, void (*told)(void *ctx, struct gate_str event),
+                      void *ctx);
 
-/* What is on disk, when it is not what runs. */
+/* What is in conf/ on disk. The parts are lent until the control thread does something else. */
 struct gate_live_disk {
-    bool differs;                    /* an edit that could not be published is there */
-    uint64_t at_ms;                  /* when it was seen */
+    bool differs;   /* an edit that could not be published is there */
+    uint64_t at_ms; /* when it was seen */
+    const struct gate_sources *sources;
     const struct gate_problems *problems;
 };
 struct gate_live_disk gate_live_disk(const struct gate_live *l);
@@ -81,6 +84,11 @@ void gate_live_report_finish(struct gate_live_report *r);
 void gate_live_check(struct gate_live *l, const struct gate_sources *sources,
                      void (*done)(void *ctx, const struct gate_live_report *report), void *ctx);
 
+/* Makes a candidate beside what runs, with no more checks than that it can be made; see
+ * gate_candidate_create. Owner: caller. */
+enum gate_status gate_live_try(struct gate_live *l, const struct gate_sources *sources,
+                               struct gate_candidate **out, struct gate_problems *problems);
+
 /* The recent requests of all workers, newest first, at most `max`: copies that live until done
  * returns. */
 void gate_live_recent(struct gate_live *l, size_t max,
@@ -103,28 +111,31 @@ struct gate_trace_accounts *gate_live_accounts(struct gate_live *l);
 
 struct gate_live_change {
     const struct gate_sources *sources; /* the whole set; lent for the call */
-    uint64_t base; /* the generation it was written from; 0: whatever runs */
-    uint64_t of;   /* of a rollback: whose texts these are */
+    uint64_t base;                      /* the generation it was written from; 0: whatever runs */
+    uint64_t of;                        /* of a rollback: whose texts these are */
     enum gate_origin origin;
+    bool over_disk; /* an edit on disk that could not be published may be overwritten */
     struct gate_str author, note;
 };
 
 struct gate_live_result {
-    enum gate_status status; /* GATE_OK; GATE_ECONFLICT: base is not what runs; GATE_EINVAL: the
-                                report has errors; others: err */
+    enum gate_status status; /* GATE_OK; GATE_ECONFLICT: base is not what runs, or (disk_edit) an
+                                edit on disk would be lost; GATE_EINVAL: the report has errors;
+                                others: err */
     struct gate_error err;
-    uint64_t number;   /* that runs now: the new one, or the old one when nothing was changed */
-    bool unchanged;    /* the texts are those that run: nothing was published */
-    bool unrecorded;   /* it serves, but history or conf/ could not be written: err says why */
-    uint64_t took_us;  /* from the call to the last worker's switch */
+    uint64_t number; /* that runs now: the new one, or the old one when nothing was changed */
+    bool disk_edit;
+    bool unchanged;   /* the texts are those that run: nothing was published */
+    bool unrecorded;  /* it serves, but history or conf/ could not be written: err says why */
+    uint64_t took_us; /* from the call to the last worker's switch */
     const struct gate_live_report *report;
 };
 /* One at a time: others wait in line. done is called once, perhaps before publish returns. */
 void gate_live_publish(struct gate_live *l, const struct gate_live_change *change,
                        void (*done)(void *ctx, const struct gate_live_result *result), void *ctx);
 
-/* A worker saw GATE_ENV_SCRIPT_ERRORS calls in a row fail. When that generation still runs, the newest
- * good one before it takes over; why is the last error. */
+/* A worker saw GATE_ENV_SCRIPT_ERRORS calls in a row fail. When that generation still runs, the
+ * newest good one before it takes over; why is the last error. */
 void gate_live_failing(struct gate_live *l, uint64_t generation, const char *why);
 
 #endif

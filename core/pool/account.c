@@ -27,14 +27,12 @@ static uint64_t hash_of(const char *s)
     return h ^ (h >> 29);
 }
 
-struct gate_account *gate_account_create(const char *id, const struct gate_instance *instance,
-                                         enum gate_credential_kind kind,
+struct gate_account *gate_account_create(const char *id, enum gate_credential_kind kind,
                                          const struct gate_quota *quota)
 {
     struct gate_account *a = alloc_lines(sizeof *a);
     atomic_init(&a->refs, 1);
     a->id = gate_strdup(gate_str_of(id));
-    a->instance = instance;
     a->kind = kind;
     a->hash = hash_of(id);
     a->quota_size = quota->ops->state_size;
@@ -58,7 +56,7 @@ void gate_account_release(struct gate_account *a)
     free(a);
 }
 
-enum gate_status gate_attachment_create(const struct gate_instance *instance,
+enum gate_status gate_attachment_create(struct gate_instance *instance,
                                         const struct gate_credential *credential, uint64_t version,
                                         uint64_t expires_at_ms, struct gate_attachment **out,
                                         struct gate_error *err)
@@ -73,6 +71,7 @@ enum gate_status gate_attachment_create(const struct gate_instance *instance,
     struct gate_attachment *a = gate_calloc(1, sizeof *a);
     atomic_init(&a->refs, 1);
     a->instance = instance;
+    gate_instance_retain(instance);
     a->state = state;
     a->version = version;
     a->expires_at_ms = expires_at_ms;
@@ -91,6 +90,7 @@ void gate_attachment_release(struct gate_attachment *a)
         return;
     if (a->state != NULL && a->instance->ops->account_detach != NULL)
         a->instance->ops->account_detach(a->instance->state, a->state);
+    gate_instance_release(a->instance);
     free(a);
 }
 
@@ -107,6 +107,7 @@ void gate_table_release(struct gate_table *t)
         gate_account_release(t->entries[i].account);
         gate_attachment_release(t->entries[i].attachment);
     }
+    gate_pool_release(t->pool);
     free(t->entries);
     free(t->strings);
     free(t);

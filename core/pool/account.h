@@ -40,7 +40,7 @@ struct gate_last_error {
 };
 
 /* What changes with every request: one cache line. See health.h for the rules. */
-struct gate_live {
+struct gate_account_live {
     _Alignas(64) _Atomic uint64_t word; /* condition, until; 0: serving (health.c packs it) */
     _Atomic uint32_t streak;            /* cooldowns in a row */
     _Atomic uint32_t probing;           /* a request tries whether it is well again */
@@ -61,7 +61,7 @@ struct gate_account {
     uint64_t saved;       /* hash of the counters as they were written last; store thread only */
     pthread_mutex_t lock; /* of last_error: taken on failures only */
     struct gate_last_error last_error;
-    struct gate_live live;
+    struct gate_account_live live;
 };
 
 struct gate_account *gate_account_create(const char *id, enum gate_credential_kind kind,

@@ -23,30 +23,23 @@ uint64_t credentials_random(struct gate_credentials *c, uint64_t below)
 struct gate_member *credentials_member(const struct gate_credentials *c,
                                        const struct gate_account *account)
 {
-    size_t count, low = 0;
-    struct gate_member *const *members = gate_roster_members(c->roster, &count);
-    for (size_t high = count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(members[middle]->account->id, account->id);
-        if (order == 0)
-            return members[middle]->account == account ? members[middle] : NULL;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return gate_roster_member_of(c->roster, account);
+}
+
+bool credentials_is_gone(const struct gate_member *m)
+{
+    return m == NULL || m->deleted_ms != 0 || m->instance == NULL;
 }
 
 bool credentials_newer(const struct gate_member *m, uint64_t version)
 {
-    return m != NULL && m->attachment != NULL && m->attachment->version > version;
+    return m != NULL && m->attachment != NULL && m->secret_version > version;
 }
 
-static bool can_refresh(const struct gate_account *account)
+static bool can_refresh(const struct gate_member *m)
 {
-    const struct gate_provider_ops *ops = account->instance->ops;
-    return account->kind == GATE_CREDENTIAL_OAUTH && ops->refresh_request != NULL &&
+    const struct gate_provider_ops *ops = m->instance->ops;
+    return m->account->kind == GATE_CREDENTIAL_OAUTH && ops->refresh_request != NULL &&
            ops->refresh_parse != NULL;
 }
 
@@ -127,15 +120,15 @@ static void take(struct gate_credentials *c, struct waiter *w)
 {
     uint64_t now = gate_clock_wall_ms();
     struct gate_member *m = credentials_member(c, w->account);
-    if (m == NULL || m->deleted_ms != 0) {
-        credentials_answer(w, GATE_ENOTFOUND, "the account was deleted");
+    if (credentials_is_gone(m)) {
+        credentials_answer(w, GATE_ENOTFOUND, CREDENTIALS_GONE);
         return;
     }
     if (credentials_newer(m, w->version)) {
         credentials_answer(w, GATE_OK, "");
         return;
     }
-    if (!can_refresh(w->account)) {
+    if (!can_refresh(m)) {
         credentials_answer(w, GATE_ENOTFOUND, "its credential is not one that can be refreshed");
         return;
     }
@@ -214,8 +207,7 @@ static struct keeper *due(struct gate_credentials *c, const struct gate_member *
                           bool storage_fails)
 {
     uint64_t expires = m->attachment != NULL ? m->attachment->expires_at_ms : 0;
-    if (expires == 0 || m->deleted_ms != 0 || !can_refresh(m->account) ||
-        needs_sign_in(m->account, now_ms))
+    if (expires == 0 || m->deleted_ms != 0 || !can_refresh(m) || needs_sign_in(m->account, now_ms))
         return NULL;
     struct keeper *k = keeper_of(c, m->account);
     plan(k, expires, now_ms);

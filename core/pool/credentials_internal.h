@@ -24,6 +24,8 @@ struct waiter {
     void *arg;
 };
 
+#define CREDENTIALS_GONE "the account was deleted, or its provider is not configured any more"
+
 enum keeper_state {
     KEEPER_IDLE = 0,
     KEEPER_WAITING, /* another gateway has the lease: looks now and then what becomes of it */
@@ -41,10 +43,12 @@ struct keeper {
     /* The refresh that runs. */
     bool background;
     bool leased;
-    uint64_t fence;         /* 0 without a lease */
-    uint64_t version;       /* of the credential in use when it began */
-    uint64_t expected;      /* the version in storage that it replaces */
-    struct gate_buf secret; /* that credential, while the service is asked */
+    uint64_t fence;                 /* 0 without a lease */
+    uint64_t version;               /* of the credential in use when it began */
+    uint64_t expected;              /* the version in storage that it replaces */
+    struct gate_buf secret;         /* that credential, while the service is asked */
+    struct gate_instance *instance; /* that asks; retained: the configuration may change meanwhile.
+                                       NULL: nobody asks */
     struct gate_control_call *call;
     struct gate_timer timer; /* WAITING: the next look */
     uint64_t give_up_ms;     /* WAITING: monotonic */
@@ -70,10 +74,12 @@ struct gate_credentials {
 };
 
 /* credentials.c */
-/* The account's member, deleted or not; NULL: it was purged. */
+/* The account's member, also one that is deleted or waits for its provider; NULL: it was purged. */
 struct gate_member *credentials_member(const struct gate_credentials *c,
                                        const struct gate_account *account);
-/* Is the credential in use newer? m may be NULL. */
+/* Nothing can ask with this account now. m may be NULL. */
+bool credentials_is_gone(const struct gate_member *m);
+/* Is the secret in use newer than an attachment of that version? m may be NULL. */
 bool credentials_newer(const struct gate_member *m, uint64_t version);
 /* From 0 to below - 1. */
 uint64_t credentials_random(struct gate_credentials *c, uint64_t below);

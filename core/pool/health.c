@@ -115,7 +115,7 @@ static void recover(struct gate_account *a)
 
 void gate_health_good(struct gate_account *a, bool probe, bool last_resort, uint64_t latency_us)
 {
-    struct gate_live *l = &a->live;
+    struct gate_account_live *l = &a->live;
     uint64_t old = atomic_load_explicit(&l->latency_us, memory_order_relaxed);
     uint64_t now =
         old == 0 ? latency_us : (old * (LATENCY_WEIGHT - 1) + latency_us) / LATENCY_WEIGHT;
@@ -201,6 +201,19 @@ void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f
         note_change(a);
         return;
     }
+}
+
+void gate_health_rest(struct gate_account *a, uint64_t pause_ms, uint64_t now_ms)
+{
+    uint64_t pause = pause_ms < MOST_PAUSE_MS ? pause_ms : MOST_PAUSE_MS;
+    uint64_t fresh = pack(GATE_CONDITION_COOLING, true, now_ms + pause);
+    uint64_t word = atomic_load_explicit(&a->live.word, memory_order_acquire);
+    do {
+        if (word != 0 && !is_over(word, now_ms) &&
+            (until_of(word) == 0 || until_of(word) >= until_of(fresh)))
+            return;
+    } while (!atomic_compare_exchange_weak(&a->live.word, &word, fresh));
+    note_change(a);
 }
 
 /* ---- control */

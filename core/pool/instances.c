@@ -7,7 +7,8 @@
 enum { MAX_DIALECTS = 8 };
 
 struct gate_pool {
-    struct gate_instance *instances;
+    _Atomic uint32_t refs;
+    struct gate_instance **instances; /* retained */
     size_t count;
     const struct gate_dialect_ops *dialects[MAX_DIALECTS];
     size_t dialect_count;
@@ -101,36 +102,115 @@ static enum gate_status create_instance(struct gate_instance *inst,
     return status;
 }
 
-enum gate_status gate_pool_create(const struct gate_config *config,
-                                  const struct gate_registry *registry, struct gate_pool **out,
-                                  struct gate_error *err)
+/* ---- a list of them */
+
+static struct gate_instance *find(const struct gate_pool *pool, const char *name)
+{
+    return gate_pool_find(pool, gate_str_of(name), NULL);
+}
+
+static const struct gate_config_instance *configured(const struct gate_config *config,
+                                                     const char *name)
+{
+    for (size_t i = 0; i < config->instance_count; i++)
+        if (strcmp(config->instances[i].name, name) == 0)
+            return &config->instances[i];
+    return NULL;
+}
+
+/* What is to be made, and what may be shared with the pool that runs (NULL: there is none). */
+struct plan {
+    const struct gate_config *config, *running_config;
+    const struct gate_pool *running;
+    const struct gate_registry *registry;
+};
+
+/* The roster counts anew when the pool is taken into use; until then stored accounts are taken to
+ * be as many as before. */
+static void follow(struct gate_instance *fresh, const struct gate_config_instance *c,
+                   const struct gate_instance *old, const struct gate_config_instance *before)
+{
+    uint32_t accounts = atomic_load_explicit(&old->accounts, memory_order_relaxed);
+    uint32_t named = before != NULL ? (uint32_t)before->account_count : 0;
+    uint32_t stored = accounts > named ? accounts - named : 0;
+    atomic_store_explicit(&fresh->accounts, (uint32_t)c->account_count + stored,
+                          memory_order_relaxed);
+    atomic_store_explicit(&fresh->turn, atomic_load_explicit(&old->turn, memory_order_relaxed),
+                          memory_order_relaxed);
+}
+
+static enum gate_status add_instance(struct gate_pool *pool, const struct plan *p,
+                                     const struct gate_config_instance *c, struct gate_error *err)
+{
+    struct gate_instance *old = p->running != NULL ? find(p->running, c->name) : NULL;
+    const struct gate_config_instance *before =
+        p->running != NULL ? configured(p->running_config, c->name) : NULL;
+    struct gate_error why = {.message = ""};
+    if (c->implicit &&
+        gate_registry_find(p->registry, GATE_KIND_PROVIDER, gate_str_of(c->plugin)) == NULL)
+        return GATE_OK;
+    if (old != NULL && before != NULL && gate_config_same_instance(before, c)) {
+        gate_instance_retain(old);
+        pool->instances[pool->count++] = old;
+        return GATE_OK;
+    }
+    struct gate_instance *fresh = gate_calloc(1, sizeof *fresh);
+    atomic_init(&fresh->refs, 1);
+    atomic_init(&fresh->accounts, (uint32_t)c->account_count);
+    pool->instances[pool->count++] = fresh;
+    enum gate_status status = create_instance(fresh, c, p->registry, &why);
+    if (status != GATE_OK)
+        return gate_fail(err, status, "provider %s: %s", c->name, why.message);
+    if (old != NULL)
+        follow(fresh, c, old, before);
+    return GATE_OK;
+}
+
+static enum gate_status make(const struct plan *p, struct gate_pool **out, struct gate_error *err)
 {
     struct gate_pool *pool = gate_calloc(1, sizeof *pool);
-    pool->instances = gate_calloc(config->instance_count + 1, sizeof pool->instances[0]);
-    enum gate_status status = find_dialects(pool, registry, err);
-    for (size_t i = 0; i < config->instance_count && status == GATE_OK; i++) {
-        const struct gate_config_instance *c = &config->instances[i];
-        struct gate_error why = {.message = ""};
-        if (c->implicit &&
-            gate_registry_find(registry, GATE_KIND_PROVIDER, gate_str_of(c->plugin)) == NULL)
-            continue;
-        struct gate_instance *inst = &pool->instances[pool->count];
-        inst->position = pool->count++;
-        atomic_init(&inst->accounts, (uint32_t)c->account_count);
-        status = create_instance(inst, c, registry, &why);
-        if (status != GATE_OK)
-            gate_fail(err, status, "provider %s: %s", c->name, why.message);
-    }
+    atomic_init(&pool->refs, 1);
+    pool->instances = gate_calloc(p->config->instance_count + 1, sizeof pool->instances[0]);
+    enum gate_status status = find_dialects(pool, p->registry, err);
+    for (size_t i = 0; i < p->config->instance_count && status == GATE_OK; i++)
+        status = add_instance(pool, p, &p->config->instances[i], err);
     if (status != GATE_OK) {
-        gate_pool_destroy(pool);
+        gate_pool_release(pool);
         return status;
     }
     *out = pool;
     return GATE_OK;
 }
 
-static void destroy_instance(struct gate_instance *inst)
+enum gate_status gate_pool_create(const struct gate_config *config,
+                                  const struct gate_registry *registry, struct gate_pool **out,
+                                  struct gate_error *err)
 {
+    const struct plan p = {.config = config, .registry = registry};
+    return make(&p, out, err);
+}
+
+enum gate_status gate_pool_update(const struct gate_pool *running,
+                                  const struct gate_config *running_config,
+                                  const struct gate_config *config,
+                                  const struct gate_registry *registry, struct gate_pool **out,
+                                  struct gate_error *err)
+{
+    const struct plan p = {config, running_config, running, registry};
+    return make(&p, out, err);
+}
+
+/* ---- life */
+
+void gate_instance_retain(struct gate_instance *inst)
+{
+    atomic_fetch_add_explicit(&inst->refs, 1, memory_order_relaxed);
+}
+
+void gate_instance_release(struct gate_instance *inst)
+{
+    if (atomic_fetch_sub_explicit(&inst->refs, 1, memory_order_acq_rel) != 1)
+        return;
     if (inst->filter != NULL && inst->filter->instance_destroy != NULL)
         inst->filter->instance_destroy(inst->filter_state);
     if (inst->filter_values != NULL)
@@ -140,24 +220,43 @@ static void destroy_instance(struct gate_instance *inst)
     if (inst->values != NULL)
         gate_values_free(inst->plugin, inst->values);
     free(inst->name);
+    free(inst);
 }
 
-void gate_pool_destroy(struct gate_pool *pool)
+void gate_pool_retain(struct gate_pool *pool)
 {
-    if (pool == NULL)
+    atomic_fetch_add_explicit(&pool->refs, 1, memory_order_relaxed);
+}
+
+void gate_pool_release(struct gate_pool *pool)
+{
+    if (pool == NULL || atomic_fetch_sub_explicit(&pool->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < pool->count; i++)
-        destroy_instance(&pool->instances[i]);
+        gate_instance_release(pool->instances[i]);
     free(pool->instances);
     free(pool);
 }
 
 /* ---- finding */
 
-struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count)
+struct gate_instance *const *gate_pool_instances(const struct gate_pool *pool, size_t *count)
 {
     *count = pool->count;
     return pool->instances;
+}
+
+struct gate_instance *gate_pool_find(const struct gate_pool *pool, struct gate_str name,
+                                     size_t *position)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        if (!gate_str_eq(name, gate_str_of(pool->instances[i]->name)))
+            continue;
+        if (position != NULL)
+            *position = i;
+        return pool->instances[i];
+    }
+    return NULL;
 }
 
 const struct gate_dialect_ops *gate_pool_dialect(const struct gate_pool *pool, struct gate_str path)
@@ -185,25 +284,22 @@ static bool resolve_prefixed(const struct gate_pool *pool, struct gate_str name,
     if (slash == NULL || slash + 1 == name.ptr + name.len)
         return false;
     struct gate_str prefix = {name.ptr, (size_t)(slash - name.ptr)};
-    for (size_t i = 0; i < pool->count; i++) {
-        if (!gate_str_eq(prefix, gate_str_of(pool->instances[i].name)) ||
-            !has_accounts(&pool->instances[i]))
-            continue;
-        out->instance = &pool->instances[i];
-        out->model = (struct gate_str){slash + 1, name.len - prefix.len - 1};
-        return true;
-    }
-    return false;
+    size_t position;
+    const struct gate_instance *inst = gate_pool_find(pool, prefix, &position);
+    if (inst == NULL || !has_accounts(inst))
+        return false;
+    *out = (struct gate_resolved){inst, position, {slash + 1, name.len - prefix.len - 1}};
+    return true;
 }
 
 static bool resolve_claimed(const struct gate_pool *pool, struct gate_str name,
                             enum gate_claim least, struct gate_resolved *out)
 {
     for (size_t i = 0; i < pool->count; i++) {
-        const struct gate_instance *inst = &pool->instances[i];
+        const struct gate_instance *inst = pool->instances[i];
         if (inst->ops->claims != NULL && has_accounts(inst) &&
             inst->ops->claims(inst->state, name) >= least) {
-            *out = (struct gate_resolved){inst, name};
+            *out = (struct gate_resolved){inst, i, name};
             return true;
         }
     }
@@ -218,53 +314,96 @@ static bool resolve_name(const struct gate_pool *pool, struct gate_str name,
                             resolve_claimed(pool, name, GATE_CLAIM_ANY, out));
 }
 
-bool gate_pool_resolve(const struct gate_pool *pool, const struct gate_generation *generation,
-                       struct gate_str name, struct gate_resolved *out)
+bool gate_pool_resolve(const struct gate_pool *pool, struct gate_str mapped, struct gate_str name,
+                       struct gate_resolved *out)
 {
-    struct gate_str mapped = gate_generation_map(generation, name);
     /* A mapping whose target nobody serves does not hide a model of that very name. */
-    return (mapped.len > 0 && resolve_name(pool, mapped, out)) || resolve_name(pool, name, out);
+    return resolve_name(pool, mapped, out) || resolve_name(pool, name, out);
 }
 
 /* ---- listing */
 
 struct walk {
-    const struct gate_generation *generation;
     const struct gate_pool *pool;
-    size_t at; /* instance being listed */
+    struct gate_script *script;
+    const struct gate_mapping *mappings;
+    size_t mapping_count;
+    bool *listed; /* of each mapping: it was */
+    size_t at;    /* instance being listed */
     void (*cb)(void *ctx, struct gate_str model, const struct gate_instance *owner);
     void *ctx;
 };
 
+/* Does the mapping lead to somebody? */
+static bool resolve_mapping(const struct walk *w, const struct gate_mapping *m,
+                            struct gate_resolved *out)
+{
+    char text[GATE_SCRIPT_MAX_TARGET];
+    struct gate_str target = m->target;
+    struct gate_error err;
+    if (target.len == 0 &&
+        (w->script == NULL || gate_script_map(w->script, m->name, text, &target, &err) != GATE_OK))
+        return false;
+    /* What the function leaves as it is, is a model of that name. */
+    return resolve_name(w->pool, target.len > 0 ? target : m->name, out);
+}
+
+static int order_of(struct gate_str a, struct gate_str b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static bool was_listed(const struct walk *w, struct gate_str model)
+{
+    size_t low = 0, high = w->mapping_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = order_of(w->mappings[middle].name, model);
+        if (order == 0)
+            return w->listed[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
 static void visit(void *ctx, struct gate_str model)
 {
     struct walk *w = ctx;
-    if (gate_generation_map(w->generation, model).len > 0)
-        return; /* listed as a mapping */
+    if (was_listed(w, model))
+        return;
     for (size_t i = 0; i < w->at; i++) {
-        const struct gate_instance *earlier = &w->pool->instances[i];
+        const struct gate_instance *earlier = w->pool->instances[i];
         if (earlier->ops->claims != NULL && has_accounts(earlier) &&
             earlier->ops->claims(earlier->state, model) == GATE_CLAIM_NAME)
             return; /* the earlier instance serves this name, and has listed it if it lists it */
     }
-    w->cb(w->ctx, model, &w->pool->instances[w->at]);
+    w->cb(w->ctx, model, w->pool->instances[w->at]);
 }
 
-void gate_pool_each_model(const struct gate_pool *pool, const struct gate_generation *generation,
+void gate_pool_each_model(const struct gate_pool *pool, struct gate_script *script,
+                          const struct gate_generation *generation,
                           void (*cb)(void *ctx, struct gate_str model,
                                      const struct gate_instance *owner),
                           void *ctx)
 {
-    size_t count;
-    const struct gate_mapping *mappings = gate_generation_mappings(generation, &count);
+    struct walk w = {.pool = pool, .script = script, .cb = cb, .ctx = ctx};
     struct gate_resolved r;
-    for (size_t i = 0; i < count; i++)
-        if (resolve_name(pool, mappings[i].target, &r))
-            cb(ctx, mappings[i].name, r.instance);
-    struct walk w = {.generation = generation, .pool = pool, .cb = cb, .ctx = ctx};
+    w.mappings = gate_generation_mappings(generation, &w.mapping_count);
+    w.listed = gate_calloc(w.mapping_count + 1, sizeof w.listed[0]);
+    for (size_t i = 0; i < w.mapping_count; i++) {
+        w.listed[i] = resolve_mapping(&w, &w.mappings[i], &r);
+        if (w.listed[i])
+            cb(ctx, w.mappings[i].name, r.instance);
+    }
     for (w.at = 0; w.at < pool->count; w.at++) {
-        const struct gate_instance *inst = &pool->instances[w.at];
+        const struct gate_instance *inst = pool->instances[w.at];
         if (inst->ops->each_model != NULL && has_accounts(inst))
             inst->ops->each_model(inst->state, visit, &w);
     }
+    free(w.listed);
 }

@@ -35,6 +35,7 @@ static void free_flow(struct flow *f)
 {
     login_forget(f);
     gate_account_release(f->renew);
+    gate_instance_release(f->instance);
     free(f->alias);
     free(f);
 }
@@ -71,7 +72,7 @@ static enum gate_status check(const struct gate_logins *l, const struct gate_ins
         return gate_fail(err, GATE_EINVAL, "%s has no device login; add an API key instead",
                          instance->name);
     if (renew != NULL &&
-        (renew->account->instance != instance || renew->account->kind != GATE_CREDENTIAL_OAUTH ||
+        (renew->instance != instance || renew->account->kind != GATE_CREDENTIAL_OAUTH ||
          renew->deleted_ms != 0 || renew->source != GATE_MEMBER_STORED))
         return gate_fail(err, GATE_EINVAL, "%s is not a login of %s that can be renewed",
                          renew->account->id, instance->name);
@@ -100,22 +101,12 @@ static void append(struct gate_logins *l, struct flow *f)
         login_drop(oldest);
 }
 
-static const struct gate_instance *find_instance(const struct gate_logins *l, struct gate_str name)
-{
-    size_t count;
-    const struct gate_instance *all = gate_pool_instances(gate_roster_pool(l->roster), &count);
-    for (size_t i = 0; i < count; i++)
-        if (gate_str_eq(name, gate_str_of(all[i].name)))
-            return &all[i];
-    return NULL;
-}
-
 enum gate_status gate_login_start(struct gate_logins *l, struct gate_str instance,
                                   struct gate_member *renew, struct gate_str alias,
                                   void (*cb)(void *arg, const struct gate_login_view *view),
                                   void *arg, struct gate_error *err)
 {
-    const struct gate_instance *found = find_instance(l, instance);
+    struct gate_instance *found = gate_pool_find(gate_roster_pool(l->roster), instance, NULL);
     if (found == NULL)
         return gate_fail(err, GATE_ENOTFOUND,
                          "there is no provider \"%.*s\": GET /admin/api/providers lists them",
@@ -126,6 +117,7 @@ enum gate_status gate_login_start(struct gate_logins *l, struct gate_str instanc
     struct flow *f = gate_calloc(1, sizeof *f);
     f->logins = l;
     f->instance = found;
+    gate_instance_retain(found);
     f->alias = gate_strdup(alias);
     f->started_ms = gate_clock_wall_ms();
     f->cb = cb;

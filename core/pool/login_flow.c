@@ -49,8 +49,8 @@ static void arm(struct flow *f, uint64_t after_ms, gate_timer_cb cb)
 /* The renewed account as it is now; NULL: it was deleted meanwhile. */
 static struct gate_member *renewed(const struct flow *f)
 {
-    struct gate_member *m = gate_roster_find(f->logins->roster, gate_str_of(f->renew->id));
-    return m != NULL && m->account == f->renew && m->deleted_ms == 0 ? m : NULL;
+    struct gate_member *m = gate_roster_member_of(f->logins->roster, f->renew);
+    return m != NULL && m->deleted_ms == 0 ? m : NULL;
 }
 
 /* ---- the end of a flow */

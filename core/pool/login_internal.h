@@ -20,9 +20,9 @@ struct flow {
     struct gate_logins *logins;
     char id[GATE_RANDOM_ID + 1];
     enum gate_login_state state;
-    const struct gate_instance *instance;
-    struct gate_account *renew; /* retained; NULL: a new account */
-    char *alias;                /* "": made up */
+    struct gate_instance *instance; /* retained: the configuration may change meanwhile */
+    struct gate_account *renew;     /* retained; NULL: a new account */
+    char *alias;                    /* "": made up */
     char account[GATE_ACCOUNT_MAX_ID + 1];
     char user_code[LOGIN_MAX_CODE], uri[LOGIN_MAX_URI], uri_complete[LOGIN_MAX_URI];
     uint64_t started_ms, expires_ms;

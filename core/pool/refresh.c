@@ -21,6 +21,13 @@ static struct gate_str owner_of(const struct keeper *k)
 
 /* ---- the end */
 
+static void let_instance_go(struct keeper *k)
+{
+    if (k->instance != NULL)
+        gate_instance_release(k->instance);
+    k->instance = NULL;
+}
+
 static void stop(struct keeper *k)
 {
     struct gate_credentials *c = k->credentials;
@@ -30,6 +37,7 @@ static void stop(struct keeper *k)
     k->call = NULL;
     gate_timer_disarm(gate_control_timers(c->control), &k->timer);
     gate_buf_wipe(&k->secret);
+    let_instance_go(k);
     /* Without the account there is nobody left who could want the lease. */
     if (k->leased && m != NULL)
         gate_roster_unlease(c->roster, m, owner_of(k));
@@ -52,8 +60,8 @@ void refresh_end(struct keeper *k, enum gate_status status, const char *why)
     k->waiters = NULL;
     for (; w != NULL; w = next) {
         next = w->next;
-        if (m == NULL || m->deleted_ms != 0)
-            credentials_answer(w, GATE_ENOTFOUND, "the account was deleted");
+        if (credentials_is_gone(m))
+            credentials_answer(w, GATE_ENOTFOUND, CREDENTIALS_GONE);
         else if (status == GATE_OK || credentials_newer(m, w->version))
             credentials_answer(w, GATE_OK, "");
         else
@@ -106,7 +114,7 @@ static void look(struct gate_timer *timer)
     struct gate_member *m = credentials_member(k->credentials, k->account);
     struct gate_error err = {.message = ""};
     bool newer;
-    if (m == NULL || m->deleted_ms != 0) {
+    if (credentials_is_gone(m)) {
         refresh_end(k, GATE_ENOTFOUND, "");
         return;
     }
@@ -135,6 +143,7 @@ static void lose_lease(struct keeper *k, const struct gate_member *m)
     k->leased = false;
     k->fence = 0;
     gate_buf_wipe(&k->secret);
+    let_instance_go(k);
     wait_for_other(k);
 }
 
@@ -183,10 +192,12 @@ static void refused(struct keeper *k, struct gate_member *m, const char *why)
         need_sign_in(k, m, why);
 }
 
+/* An account whose provider went away meanwhile keeps its new token for the day when that is back:
+ * the service may not take the old one again. */
 static void on_answer(void *ctx, const struct gate_answer *answer)
 {
     struct keeper *k = ctx;
-    const struct gate_instance *instance = k->account->instance;
+    const struct gate_instance *instance = k->instance;
     struct gate_member *m = credentials_member(k->credentials, k->account);
     k->call = NULL;
     if (m == NULL) {
@@ -218,7 +229,7 @@ static void on_answer(void *ctx, const struct gate_answer *answer)
 static enum gate_status build(const struct keeper *k, struct gate_built *request,
                               struct gate_error *err)
 {
-    const struct gate_instance *instance = k->account->instance;
+    const struct gate_instance *instance = k->instance;
     struct gate_credential credential = {k->account->kind, gate_buf_str(&k->secret)};
     struct gate_builder builder;
     gate_builder_init(&builder, GATE_STR(""), request);
@@ -249,6 +260,9 @@ static void ask_service(struct keeper *k, struct gate_member *m)
         fail(k, err.message);
         return;
     }
+    let_instance_go(k);
+    k->instance = m->instance;
+    gate_instance_retain(k->instance);
     status = build(k, &request, &err);
     if (status == GATE_EDENIED)
         need_sign_in(k, m, err.message);
@@ -281,7 +295,7 @@ static void take_lease(struct keeper *k, struct gate_member *m)
 
 void refresh_start(struct keeper *k, struct gate_member *m, bool background)
 {
-    k->version = m->attachment != NULL ? m->attachment->version : 0;
+    k->version = m->attachment != NULL ? m->secret_version : 0;
     if (k->version > k->failed_version)
         k->failures = 0;
     k->give_up_ms = gate_clock_mono_ms() + MAX_WAIT_MS;

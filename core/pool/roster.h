@@ -26,7 +26,7 @@ enum gate_member_source {
 /* One account. Strings belong to the roster and change only through its functions. */
 struct gate_member {
     struct gate_account *account;
-    struct gate_instance *instance; /* of the pool that runs */
+    struct gate_instance *instance; /* of the pool that runs; NULL: see gate_roster_member_of */
     enum gate_member_source source;
     char *origin; /* "QWEN_CREDS_JSON", "added", "login", "import": where it is from, for people */
     char *alias;
@@ -42,12 +42,16 @@ struct gate_member {
     struct gate_error problem;          /* why attachment is NULL */
     /* private to roster*.c */
     const struct gate_config_account *config; /* its entry there, or NULL */
-    char *seed;             /* fingerprint of the seed it was made from, or NULL */
-    bool reseeded;          /* its login was replaced at this start: old conditions do not count */
-    uint32_t saved_changes; /* live.changes when its condition was written last */
+    char *seed;                /* fingerprint of the seed it was made from, or NULL */
+    bool reseeded;             /* its login was replaced: old conditions do not count */
+    bool recorded;             /* storage has a record of it, which goes before the configuration */
+    bool restored;             /* its condition and counters were read from storage */
+    bool called_for;           /* while a switch is prepared: it takes part afterwards */
+    uint32_t saved_changes;    /* live.changes when its condition was written last */
     struct gate_buf unwritten; /* a secret that storage did not take yet */
     uint64_t stored_version;   /* of the record that the credential in use came from */
-    uint64_t next_version;     /* of the next attachment: these only grow */
+    uint64_t last_version;     /* of the newest attachment: these only grow */
+    uint64_t secret_version;   /* of the first attachment that was made of the secret in use */
 };
 
 struct gate_roster;
@@ -92,6 +96,11 @@ enum gate_status gate_roster_switch(struct gate_roster *r, struct gate_config *c
 struct gate_member *const *gate_roster_members(const struct gate_roster *r, size_t *count);
 /* By id, or by alias when only one has it. NULL: none. */
 struct gate_member *gate_roster_find(const struct gate_roster *r, struct gate_str name);
+/* The member of an account, also one that waits because its provider is not configured now: that
+ * has no instance, and its secret can still be set. NULL: it was purged. For work that began when
+ * the account took part. */
+struct gate_member *gate_roster_member_of(const struct gate_roster *r,
+                                          const struct gate_account *account);
 /* What holds in the end for a member. */
 void gate_roster_limits(const struct gate_roster *r, const struct gate_member *m,
                         struct gate_limits out[GATE_USAGE_KINDS]);

@@ -53,16 +53,26 @@ static enum gate_status make_id(struct gate_roster *r, const struct gate_member_
     return GATE_OK;
 }
 
+/* An account that the configuration named once makes room for one that a person adds. */
+static void forget_waiting(struct gate_roster *r, const char *id)
+{
+    struct gate_member *m = roster_list_find(&r->waiting, id);
+    if (m == NULL)
+        return;
+    roster_list_remove(&r->waiting, m);
+    roster_free_member(m);
+}
+
 enum gate_status gate_roster_add(struct gate_roster *r, const struct gate_member_new *n,
                                  struct gate_member **out, struct gate_error *err)
 {
     char id[GATE_ACCOUNT_MAX_ID + 1];
-    struct gate_instance *instance = roster_instance(r, n->instance);
+    struct gate_instance *instance = gate_pool_find(r->pool, n->instance, NULL);
     uint64_t version = 0;
     if (instance == NULL)
         return gate_fail(err, GATE_ENOTFOUND, "there is no provider \"%.*s\"",
                          (int)(n->instance.len < 64 ? n->instance.len : 64), n->instance.ptr);
-    if (r->count >= GATE_ACCOUNT_MAX)
+    if (r->list.count >= GATE_ACCOUNT_MAX)
         return gate_fail(err, GATE_ELIMIT, "there are %d accounts already", GATE_ACCOUNT_MAX);
     if (n->secret.len > ROSTER_MAX_SECRET)
         return gate_fail(err, GATE_EINVAL, "the secret is longer than %d bytes", ROSTER_MAX_SECRET);
@@ -73,6 +83,7 @@ enum gate_status gate_roster_add(struct gate_roster *r, const struct gate_member
     enum gate_status status = make_id(r, n, id, err);
     if (status != GATE_OK)
         return status;
+    forget_waiting(r, id);
     struct gate_member *m = roster_new_member(r, id, instance, n->kind);
     m->source = GATE_MEMBER_STORED;
     roster_set_text(&m->origin, gate_str_of(n->origin));
@@ -248,17 +259,24 @@ void gate_roster_clear(struct gate_roster *r, struct gate_member *m)
 
 /* ---- once a second */
 
+static void write_late(struct gate_roster *r, struct gate_member *m)
+{
+    uint32_t changes = atomic_load_explicit(&m->account->live.changes, memory_order_acquire);
+    if (changes != m->saved_changes && m->restored) {
+        m->saved_changes = changes;
+        roster_save_condition(r, m);
+    }
+    if (m->unwritten.len > 0 && m->deleted_ms == 0)
+        roster_write_unwritten(r, m);
+}
+
 void gate_roster_tick(struct gate_roster *r, uint64_t now_ms)
 {
-    for (size_t i = r->count; i-- > 0;) {
-        struct gate_member *m = r->members[i];
-        uint32_t changes = atomic_load_explicit(&m->account->live.changes, memory_order_acquire);
-        if (changes != m->saved_changes) {
-            m->saved_changes = changes;
-            roster_save_condition(r, m);
-        }
-        if (m->unwritten.len > 0 && m->deleted_ms == 0)
-            roster_write_unwritten(r, m);
+    for (size_t i = 0; i < r->waiting.count; i++)
+        write_late(r, r->waiting.members[i]);
+    for (size_t i = r->list.count; i-- > 0;) {
+        struct gate_member *m = r->list.members[i];
+        write_late(r, m);
         if (m->deleted_ms != 0 && m->config == NULL &&
             now_ms > m->deleted_ms + GATE_ROSTER_KEEP_DELETED_MS) {
             struct gate_error err;

@@ -1,23 +1,34 @@
 /* The roster's credentials: from configuration or storage to the provider and to the workers. */
 #include "pool/roster_internal.h"
 
-enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t stored)
+enum gate_status roster_prepare(const struct gate_member *m, struct gate_instance *instance,
+                                enum gate_credential_kind kind, struct gate_str secret,
+                                struct gate_attachment **out, struct gate_error *err)
 {
-    const struct gate_instance *inst = m->account->instance;
-    struct gate_credential credential = {m->account->kind, secret};
-    struct gate_attachment *fresh;
-    uint64_t expires = 0;
-    m->problem.message[0] = '\0';
-    if (m->account->kind == GATE_CREDENTIAL_OAUTH && inst->ops->credential_expires != NULL)
-        expires = inst->ops->credential_expires(inst->state, &credential);
-    enum gate_status status =
-        gate_attachment_create(inst, &credential, ++m->next_version, expires, &fresh, &m->problem);
-    if (status != GATE_OK)
-        return status;
-    m->stored_version = stored;
+    const struct gate_credential credential = {kind, secret};
+    uint64_t expires = 0, version = m != NULL ? m->last_version + 1 : 1;
+    if (kind == GATE_CREDENTIAL_OAUTH && instance->ops->credential_expires != NULL)
+        expires = instance->ops->credential_expires(instance->state, &credential);
+    return gate_attachment_create(instance, &credential, version, expires, out, err);
+}
+
+void roster_use(struct gate_member *m, struct gate_attachment *fresh, uint64_t stored)
+{
     gate_attachment_release(m->attachment);
     m->attachment = fresh;
-    return GATE_OK;
+    m->last_version = m->secret_version = fresh->version;
+    m->stored_version = stored;
+    m->problem.message[0] = '\0';
+}
+
+enum gate_status roster_attach(struct gate_member *m, struct gate_str secret, uint64_t stored)
+{
+    struct gate_attachment *fresh;
+    enum gate_status status =
+        roster_prepare(m, m->instance, m->account->kind, secret, &fresh, &m->problem);
+    if (status == GATE_OK)
+        roster_use(m, fresh, stored);
+    return status;
 }
 
 enum gate_status gate_roster_secret(struct gate_roster *r, const struct gate_member *m,
@@ -38,19 +49,6 @@ enum gate_status gate_roster_secret(struct gate_roster *r, const struct gate_mem
     return roster_get_secret(r, m->account->id, out, version, err);
 }
 
-void roster_attach_stored(struct gate_roster *r, struct gate_member *m)
-{
-    struct gate_buf secret;
-    uint64_t version = 0;
-    gate_buf_init(&secret, ROSTER_MAX_SECRET);
-    if (gate_roster_secret(r, m, &secret, &version, &m->problem) == GATE_OK)
-        roster_attach(m, gate_buf_str(&secret), version);
-    gate_buf_wipe(&secret);
-    if (m->attachment == NULL && m->source == GATE_MEMBER_STORED)
-        gate_log_warn("account %s: its credential does not work: %s", m->account->id,
-                      m->problem.message);
-}
-
 /* Keeps a secret that storage did not take, for the next tick. */
 static void keep_unwritten(struct gate_member *m, struct gate_str secret)
 {
@@ -58,29 +56,50 @@ static void keep_unwritten(struct gate_member *m, struct gate_str secret)
     gate_buf_append(&m->unwritten, secret);
 }
 
-static void use(struct gate_roster *r, struct gate_member *m)
+/* Only to see whether the provider takes it. */
+static enum gate_status try_secret(struct gate_instance *instance, enum gate_credential_kind kind,
+                                   struct gate_str secret, struct gate_error *err)
 {
+    struct gate_attachment *tried;
+    enum gate_status status = roster_prepare(NULL, instance, kind, secret, &tried, err);
+    if (status == GATE_OK)
+        gate_attachment_release(tried);
+    return status;
+}
+
+/* An account that waits for its provider is prepared when that is back. */
+static enum gate_status use(struct gate_roster *r, struct gate_member *m, struct gate_str secret,
+                            uint64_t version)
+{
+    enum gate_status status = GATE_OK;
+    if (m->instance != NULL)
+        status = roster_attach(m, secret, version);
+    else
+        m->stored_version = version;
+    if (status != GATE_OK)
+        return status;
     if (gate_health_read(m->account, gate_clock_wall_ms()).unproven == GATE_CONDITION_SIGN_IN)
         gate_health_clear(m->account);
-    roster_publish(r);
+    if (m->instance != NULL)
+        roster_publish(r);
+    return GATE_OK;
 }
 
 enum gate_status gate_roster_set_secret(struct gate_roster *r, struct gate_member *m,
                                         struct gate_str secret, uint64_t expected, uint64_t fence,
                                         struct gate_error *err)
 {
-    const struct gate_instance *inst = m->account->instance;
-    const struct gate_credential credential = {m->account->kind, secret};
-    struct gate_attachment *tried;
     uint64_t version = 0;
+    enum gate_status status;
     if (m->source == GATE_MEMBER_CONFIG)
         return gate_fail(err, GATE_ECONFLICT,
-                         "the secret of account %s comes from %s: change it there and restart",
-                         m->account->id, m->origin);
-    enum gate_status status = gate_attachment_create(inst, &credential, 0, 0, &tried, err);
-    if (status != GATE_OK)
-        return status;
-    gate_attachment_release(tried); /* it was only to see whether the provider takes it */
+                         "the secret of account %s comes from %s: change it there", m->account->id,
+                         m->origin);
+    if (m->instance != NULL) {
+        status = try_secret(m->instance, m->account->kind, secret, err);
+        if (status != GATE_OK)
+            return status;
+    }
     status = roster_put_secret(r, m->account->id, secret, expected, fence, &version, err);
     if (status == GATE_ECONFLICT)
         return status;
@@ -92,8 +111,7 @@ enum gate_status gate_roster_set_secret(struct gate_roster *r, struct gate_membe
         gate_log_error("account %s: its new credential is in memory only, storage fails: %s",
                        m->account->id, err->message);
     }
-    roster_attach(m, secret, version);
-    use(r, m);
+    use(r, m, secret, version);
     return status;
 }
 
@@ -120,19 +138,17 @@ enum gate_status gate_roster_reload(struct gate_roster *r, struct gate_member *m
     struct gate_buf secret;
     uint64_t version = 0;
     *newer = false;
-    if (m->source == GATE_MEMBER_CONFIG)
+    if (m->source == GATE_MEMBER_CONFIG || m->instance == NULL)
         return GATE_OK;
     gate_buf_init(&secret, ROSTER_MAX_SECRET);
     enum gate_status status = roster_get_secret(r, m->account->id, &secret, &version, err);
     if (status == GATE_OK && (m->attachment == NULL || version > m->stored_version)) {
-        status = roster_attach(m, gate_buf_str(&secret), version);
-        if (status == GATE_OK) {
-            *newer = true;
+        status = use(r, m, gate_buf_str(&secret), version);
+        *newer = status == GATE_OK;
+        if (status == GATE_OK)
             gate_buf_wipe(&m->unwritten);
-            use(r, m);
-        } else {
+        else
             *err = m->problem;
-        }
     }
     gate_buf_wipe(&secret);
     return status;
@@ -150,21 +166,14 @@ enum gate_status gate_roster_check(const struct gate_pool *pool,
                                    const struct gate_config_instance *instance,
                                    struct gate_error *err)
 {
-    size_t count;
-    struct gate_instance *all = gate_pool_instances(pool, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(all[i].name, instance->name) != 0)
-            continue;
-        for (size_t k = 0; k < instance->account_count; k++) {
-            const struct gate_config_account *c = &instance->accounts[k];
-            const struct gate_credential credential = {c->kind, {c->secret, c->secret_len}};
-            struct gate_attachment *tried;
-            struct gate_error why = {.message = ""};
-            if (gate_attachment_create(&all[i], &credential, 0, 0, &tried, &why) != GATE_OK)
-                return gate_fail(err, GATE_EINVAL, "provider %s, account %s: %.300s",
-                                 instance->name, c->id, why.message);
-            gate_attachment_release(tried);
-        }
+    struct gate_instance *found = gate_pool_find(pool, gate_str_of(instance->name), NULL);
+    for (size_t k = 0; found != NULL && k < instance->account_count; k++) {
+        const struct gate_config_account *c = &instance->accounts[k];
+        struct gate_error why = {.message = ""};
+        if (try_secret(found, c->kind, (struct gate_str){c->secret, c->secret_len}, &why) !=
+            GATE_OK)
+            return gate_fail(err, GATE_EINVAL, "provider %s, account %s: %.300s", instance->name,
+                             c->id, why.message);
     }
     return GATE_OK;
 }

@@ -48,7 +48,7 @@ static char *account_json(const struct gate_member *m)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "source", m->source == GATE_MEMBER_CONFIG ? "config" : "stored");
-    cJSON_AddStringToObject(json, "instance", m->account->instance->name);
+    cJSON_AddStringToObject(json, "instance", m->instance->name);
     cJSON_AddStringToObject(json, "kind", kind_names[m->account->kind]);
     cJSON_AddStringToObject(json, "origin", m->origin);
     cJSON_AddStringToObject(json, "alias", m->alias);
@@ -88,6 +88,7 @@ static void read_account(struct gate_member *m, const cJSON *json)
     struct gate_str tags[GATE_ROSTER_MAX_TAGS];
     size_t count = 0;
     const cJSON *tag, *weight = cJSON_GetObjectItemCaseSensitive(json, "weight");
+    m->recorded = true;
     m->source =
         strcmp(text_of(json, "source"), "config") == 0 ? GATE_MEMBER_CONFIG : GATE_MEMBER_STORED;
     roster_set_text(&m->origin, gate_str_of(text_of(json, "origin")));
@@ -142,13 +143,13 @@ static void run_save(struct gate_storage *s, void *arg)
                             UINT64_MAX, 0, 0, GATE_PUT_SYNC, NULL, w->err);
 }
 
-enum gate_status roster_save(struct gate_roster *r, const struct gate_member *m,
-                             struct gate_error *err)
+enum gate_status roster_save(struct gate_roster *r, struct gate_member *m, struct gate_error *err)
 {
     char *json = account_json(m);
     struct write w = {.roster = r, .id = m->account->id, .account = json, .err = err};
     gate_store_call(r->store, run_save, &w);
     free(json);
+    m->recorded = m->recorded || w.status == GATE_OK;
     return w.status;
 }
 
@@ -214,6 +215,7 @@ enum gate_status roster_save_new(struct gate_roster *r, struct gate_member *m,
     }
     gate_buf_finish(&sealed);
     free(json);
+    m->recorded = m->recorded || w.status == GATE_OK;
     *version = w.version;
     return w.status;
 }
@@ -272,7 +274,6 @@ enum gate_status roster_get_secret(struct gate_roster *r, const char *id, struct
 
 struct load {
     struct gate_roster *roster;
-    size_t unknown;
     enum gate_status status;
     struct gate_error *err;
 };
@@ -293,12 +294,9 @@ static bool load_one(void *ctx, const struct gate_record *record)
     }
     memcpy(id, record->key.ptr + prefix, len);
     id[len] = '\0';
-    struct gate_instance *instance =
-        roster_instance(l->roster, gate_str_of(text_of(json, "instance")));
-    if (instance == NULL)
-        l->unknown++;
-    else
-        read_account(roster_new_member(l->roster, id, instance, kind_of(json)), json);
+    struct gate_member *m = roster_make_member(l->roster, id, kind_of(json));
+    read_account(m, json);
+    roster_list_push(&l->roster->waiting, m);
     cJSON_Delete(json);
     return true;
 }
@@ -315,11 +313,24 @@ enum gate_status roster_load(struct gate_roster *r, struct gate_error *err)
 {
     struct load l = {.roster = r, .err = err};
     gate_store_call(r->store, run_load, &l);
-    if (l.unknown > 0)
-        gate_log_warn("%zu stored accounts belong to providers that are not configured; they are "
-                      "kept",
-                      l.unknown);
+    roster_list_sort(&r->waiting);
     return l.status;
+}
+
+bool roster_load_account(struct gate_roster *r, struct gate_member *m)
+{
+    struct gate_buf text;
+    struct gate_error err;
+    struct read job = {.prefix = GATE_KEY_ACCOUNT, .id = m->account->id, .out = &text, .err = &err};
+    gate_buf_init(&text, ROSTER_MAX_RECORD);
+    gate_store_call(r->store, run_read, &job);
+    cJSON *json = job.status == GATE_OK ? cJSON_ParseWithLength(text.ptr, text.len) : NULL;
+    bool fits = json != NULL && kind_of(json) == m->account->kind;
+    if (fits)
+        read_account(m, json);
+    cJSON_Delete(json);
+    gate_buf_finish(&text);
+    return fits;
 }
 
 /* ---- conditions */

@@ -1,14 +1,9 @@
 #include "pool/select.h"
+#include "pool/strategy.h"
 
 const char *const gate_skip_names[] = {
-    "",        "disabled", "no_credential", "needs_sign_in", "cooling", "limited",     "exhausted",
-    "probing", "quota",    "expired",       "model",         "tried",   "tags", "not_selected"};
-
-enum {
-    EXPLORE_EVERY = 64, /* of this many requests "fastest" sends one in turn, to measure again */
-    WEIGHT_STEP_NUM = 618,
-    WEIGHT_STEP_DEN = 1000,
-};
+    "",        "disabled", "no_credential", "needs_sign_in", "cooling", "limited", "exhausted",
+    "probing", "quota",    "expired",       "model",         "tried",   "tags",    "not_selected"};
 
 /* One run over the accounts of an instance. */
 struct run {
@@ -51,6 +46,18 @@ static enum gate_skip skip_of(enum gate_condition condition)
     return table[condition];
 }
 
+static bool has_tags(const struct gate_select *s, const struct gate_entry *e)
+{
+    for (size_t i = 0; i < s->tag_count; i++) {
+        size_t k = 0;
+        while (k < e->tag_count && !gate_str_eq(s->tags[i], e->tags[k]))
+            k++;
+        if (k == e->tag_count)
+            return false;
+    }
+    return true;
+}
+
 /* Puts one account where it belongs: ready, last resort, or passed by. */
 static void look_at(struct run *r, uint32_t index)
 {
@@ -60,6 +67,8 @@ static void look_at(struct run *r, uint32_t index)
     enum gate_skip skip = skip_of(h.condition);
     if (s->tried_count > 0 && was_tried(s, e->account))
         skip = GATE_SKIP_TRIED;
+    else if (s->tag_count > 0 && !has_tags(s, e))
+        skip = GATE_SKIP_TAGS;
     else if (!e->enabled)
         skip = GATE_SKIP_DISABLED;
     else if (skip == GATE_SKIP_NONE && h.probing)
@@ -80,117 +89,57 @@ static void look_at(struct run *r, uint32_t index)
     if ((skip == GATE_SKIP_COOLING || skip == GATE_SKIP_PROBING) && h.last_resort &&
         e->attachment != NULL && e->weight > 0)
         r->spare[r->spare_count++] = index;
-    pass_by(r->out, index, skip, GATE_LIMIT_NONE, skip == GATE_SKIP_DISABLED ? 0 : h.until_ms);
+    bool ends = skip != GATE_SKIP_DISABLED && skip != GATE_SKIP_TAGS;
+    pass_by(r->out, index, skip, GATE_LIMIT_NONE, ends ? h.until_ms : 0);
 }
 
-/* ---- strategies: a key for every candidate, the lowest is asked first */
+/* ---- by strategy: a key for every candidate, the lowest is asked first */
 
-static uint64_t mix(uint64_t h)
+/* Reads what the strategy compares and nothing else: this is done for every candidate of every
+ * request. */
+static void read_facts(const struct gate_select *s, const struct gate_entry *e,
+                       struct gate_strategy_facts *out)
 {
-    h ^= h >> 33;
-    h *= 0xff51afd7ed558ccdu;
-    h ^= h >> 33;
-    h *= 0xc4ceb9fe1a85ec53u;
-    return h ^ (h >> 33);
-}
-
-static void read_numbers(const struct gate_select *s, const struct gate_entry *e,
-                         struct gate_quota_numbers *out)
-{
-    s->quota->ops->numbers(s->quota->instance, e->account->quota, s->kind, s->now_ms, out);
-}
-
-static uint64_t key_least_used(const struct gate_select *s, const struct gate_entry *e)
-{
-    struct gate_quota_numbers n;
-    read_numbers(s, e, &n);
-    return n.requests_day;
-}
-
-static uint64_t key_least_inflight(const struct gate_select *s, const struct gate_entry *e)
-{
-    (void)s;
-    return atomic_load_explicit(&e->account->live.in_flight, memory_order_relaxed);
-}
-
-/* Not measured yet comes first, in turn. */
-static uint64_t key_fastest(const struct gate_select *s, const struct gate_entry *e)
-{
-    (void)s;
-    return atomic_load_explicit(&e->account->live.latency_us, memory_order_relaxed);
-}
-
-/* What has a daily limit is gone at the end of its day; what has none keeps. */
-static uint64_t key_reset_first(const struct gate_select *s, const struct gate_entry *e)
-{
+    const struct gate_account_live *live = &e->account->live;
     const struct gate_limits *l = &e->limits[s->kind];
     struct gate_quota_numbers n;
-    if (l->requests_per_day == 0 && l->tokens_per_day == 0)
-        return UINT64_MAX >> 16;
-    read_numbers(s, e, &n);
-    return n.day_resets_at_ms & (UINT64_MAX >> 17);
-}
-
-static uint64_t key_sticky(const struct gate_select *s, const struct gate_entry *e)
-{
-    return mix(e->account->hash ^ s->sticky) >> 1;
-}
-
-static uint64_t (*const keys[GATE_STRATEGIES])(const struct gate_select *,
-                                               const struct gate_entry *) = {
-    [GATE_STRATEGY_LEAST_USED] = key_least_used,
-    [GATE_STRATEGY_LEAST_INFLIGHT] = key_least_inflight,
-    [GATE_STRATEGY_FASTEST] = key_fastest,
-    [GATE_STRATEGY_RESET_FIRST] = key_reset_first,
-    [GATE_STRATEGY_STICKY] = key_sticky,
-};
-
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
+    switch (s->strategy) {
+    case GATE_STRATEGY_WEIGHTED:
+        out->weight = e->weight;
+        return;
+    case GATE_STRATEGY_LEAST_INFLIGHT:
+        out->in_flight = atomic_load_explicit(&live->in_flight, memory_order_relaxed);
+        return;
+    case GATE_STRATEGY_FASTEST:
+        out->latency_us = atomic_load_explicit(&live->latency_us, memory_order_relaxed);
+        return;
+    case GATE_STRATEGY_STICKY:
+        out->hash = e->account->hash;
+        return;
+    case GATE_STRATEGY_RESET_FIRST:
+        out->daily_limit = l->requests_per_day > 0 || l->tokens_per_day > 0;
+        if (!out->daily_limit)
+            return;
+        break;
+    case GATE_STRATEGY_LEAST_USED:
+    case GATE_STRATEGY_ROUND_ROBIN:
+    case GATE_STRATEGIES:
+        break;
     }
-    return a;
-}
-
-/* Walks through the sum of all weights in steps that hit every point of it once in a round, spread
- * evenly: in every round each account gets exactly its share. Returns a position in the list. */
-static size_t weighted_start(const struct run *r, const uint32_t *list, size_t count, uint64_t turn)
-{
-    const struct gate_entry *entries = r->s->table->entries;
-    uint64_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += entries[list[i]].weight;
-    uint64_t step = total * WEIGHT_STEP_NUM / WEIGHT_STEP_DEN;
-    while (step == 0 || gcd(step, total) != 1)
-        step++;
-    uint64_t point = turn % total * step % total;
-    size_t at = 0;
-    while (point >= entries[list[at]].weight)
-        point -= entries[list[at++]].weight;
-    return at;
+    s->quota->ops->numbers(s->quota->instance, e->account->quota, s->kind, s->now_ms, &n);
+    out->requests_day = n.requests_day;
+    out->day_resets_at_ms = n.day_resets_at_ms;
 }
 
 static void make_keys(struct run *r, const uint32_t *list, size_t count)
 {
     const struct gate_select *s = r->s;
+    struct gate_strategy_facts facts[GATE_ACCOUNT_MAX];
     uint64_t turn = atomic_fetch_add_explicit(s->turn, 1, memory_order_relaxed);
-    enum gate_strategy strategy = s->strategy;
-    if (strategy == GATE_STRATEGY_FASTEST && turn % EXPLORE_EVERY == EXPLORE_EVERY - 1)
-        strategy = GATE_STRATEGY_ROUND_ROBIN;
-    size_t start = strategy == GATE_STRATEGY_WEIGHTED ? weighted_start(r, list, count, turn)
-                                                      : (size_t)(turn % count);
-    bool in_turn = keys[strategy] == NULL;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t order = i >= start ? i - start : i + count - start; /* ties go in turn */
-        r->keys[i] = order;
-        if (!in_turn) {
-            uint64_t key = keys[strategy](s, &s->table->entries[list[i]]);
-            r->keys[i] = strategy == GATE_STRATEGY_STICKY ? key : key << 13 | order;
-        }
-    }
+    if (s->strategy != GATE_STRATEGY_ROUND_ROBIN)
+        for (size_t i = 0; i < count; i++)
+            read_facts(s, &s->table->entries[list[i]], &facts[i]);
+    gate_strategy_keys(s->strategy, facts, count, turn, s->sticky, r->keys);
 }
 
 /* ---- taking one */
@@ -198,7 +147,7 @@ static void make_keys(struct run *r, const uint32_t *list, size_t count)
 static bool reserve(const struct gate_select *s, uint32_t index, struct gate_choice *out)
 {
     const struct gate_entry *e = &s->table->entries[index];
-    const struct gate_instance *inst = e->account->instance;
+    const struct gate_instance *inst = e->instance;
     enum gate_limit_name limit = GATE_LIMIT_NONE;
     uint64_t free_at = 0;
     if (s->model.len > 0 && inst->ops->account_serves != NULL &&

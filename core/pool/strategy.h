@@ -7,22 +7,22 @@
 
 #include "script/policy.h"
 
-/* What a strategy needs to know of one account that could serve. A strategy reads only what its
- * comment in gate_strategy_needs says. */
+/* What is compared of one account that could serve. Behind each field is who reads it; whoever
+ * fills the facts for one strategy may leave the others out. round_robin reads none: facts may be
+ * NULL. */
 struct gate_strategy_facts {
-    uint64_t hash; /* of the id */
-    uint32_t weight, in_flight;
-    uint64_t latency_us;    /* 0: not known */
-    uint64_t requests_day;
-    uint64_t day_resets_at_ms;
-    bool daily_limit; /* it has one that a reset renews */
+    uint64_t hash;             /* sticky: of the id */
+    uint32_t weight;           /* weighted */
+    uint32_t in_flight;        /* least_inflight */
+    uint64_t latency_us;       /* fastest; 0: not known */
+    uint64_t requests_day;     /* least_used */
+    uint64_t day_resets_at_ms; /* reset_first, where there is a daily limit */
+    bool daily_limit;          /* reset_first: it has one that a reset renews */
 };
 
-/* True: requests_day and day_resets_at_ms are read, which cost a call of the quota plugin. */
-bool gate_strategy_needs_numbers(enum gate_strategy strategy);
-
-/* Fills keys[0, count): the lowest is asked first; no two are equal. turn: the instance's, grows by
- * one with each selection. sticky: hash of the conversation. */
+/* Fills keys[0, count), count <= GATE_ACCOUNT_MAX: the lowest is asked first; no two are equal, and
+ * none is UINT64_MAX. turn: the instance's, grows by one with each selection. sticky: hash of the
+ * conversation. */
 void gate_strategy_keys(enum gate_strategy strategy, const struct gate_strategy_facts *facts,
                         size_t count, uint64_t turn, uint64_t sticky, uint64_t *keys);
 

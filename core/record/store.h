@@ -98,6 +98,8 @@ enum gate_status gate_storage_scan(struct gate_storage *s, struct gate_str prefi
 #define GATE_KEY_AUDIT "audit/"           /* minute (8 hex digits)/kind/outcome/account: sums */
 #define GATE_KEY_DAY "day/"               /* day's end (8 hex digits of minutes)/...: sums */
 #define GATE_KEY_ALERT "alert/"           /* name: JSON */
+#define GATE_KEY_GENERATION "generation/" /* number (16 hex digits): JSON without texts */
+#define GATE_KEY_TEXTS "generation_text/" /* number (16 hex digits): JSON with all texts */
 
 enum { GATE_STORE_SCHEMA = 1, GATE_STORE_MAX_FLUSHERS = 8 };
 

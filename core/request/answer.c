@@ -1,7 +1,12 @@
 #include "base/clock.h"
 #include "request/exchange_internal.h"
+#include <stdlib.h>
 
-enum { SHARED_HEADERS = 12 };
+enum {
+    SHARED_HEADERS = 12,
+    EXPLAIN_MAX = 512 * 1024,
+    MAX_LIMITS = 2048, /* bytes of the headers that on_response may see */
+};
 
 /* ---- writing to the client */
 
@@ -16,13 +21,19 @@ void exchange_write(struct gate_exchange *x, struct gate_str bytes)
 
 void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, int64_t length)
 {
-    struct gate_header headers[SHARED_HEADERS];
+    struct gate_header headers[SHARED_HEADERS + 1];
+    struct gate_buf why;
     size_t count = 0;
+    gate_buf_init(&why, EXPLAIN_MAX);
     for (size_t at = 0; at < x->headers.len && count < SHARED_HEADERS; count++) {
         headers[count].name = gate_str_of(x->headers.ptr + at);
         at += headers[count].name.len + 1;
         headers[count].value = gate_str_of(x->headers.ptr + at);
         at += headers[count].value.len + 1;
+    }
+    if (x->in.explain && !gate_str_starts(type, GATE_STR("text/event-stream"))) {
+        exchange_explain(x, &why);
+        headers[count++] = (struct gate_header){GATE_STR("x-gate-explain"), gate_buf_str(&why)};
     }
     struct gate_client_head head = {
         .status = status,
@@ -34,17 +45,33 @@ void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, 
     x->committed = true;
     x->status = status;
     x->in.ops->head(x->in.client, &head);
+    gate_buf_finish(&why);
     gate_buf_finish(&x->headers);
     gate_buf_finish(&x->content_type);
+}
+
+/* In front of the first event of a stream. */
+static void explain_in_stream(struct gate_exchange *x)
+{
+    struct gate_buf why;
+    gate_buf_init(&why, EXPLAIN_MAX);
+    gate_buf_append(&why, GATE_STR(": x-gate-explain "));
+    exchange_explain(x, &why);
+    gate_buf_append(&why, GATE_STR("\n\n"));
+    exchange_write(x, gate_buf_str(&why));
+    gate_buf_finish(&why);
 }
 
 /* A part of the answer goes to the client now. */
 static void commit_answer(struct gate_exchange *x, int64_t length)
 {
+    bool first = !x->begun;
     x->begun = true;
     exchange_note_well(x);
     if (!x->committed)
         exchange_commit(x, x->upstream_status, gate_buf_str(&x->content_type), length);
+    if (first && x->in.explain && x->mode == ANSWER_STREAM)
+        explain_in_stream(x);
 }
 
 static void stop_if_full(struct gate_exchange *x)
@@ -97,6 +124,26 @@ void exchange_add_retry_after(struct gate_exchange *x, uint64_t ms)
             return;
     snprintf(value, sizeof value, "%llu", (unsigned long long)((ms + 999) / 1000));
     exchange_add_header(x, GATE_STR("retry-after"), gate_str_of(value));
+}
+
+/* What on_response may see of the head. */
+static void keep_limits(struct gate_exchange *x, const struct gate_upstream_head *head)
+{
+    struct gate_buf out;
+    gate_buf_init(&out, MAX_LIMITS);
+    for (size_t i = 0; i < head->header_count; i++) {
+        const struct gate_header *h = &head->headers[i];
+        if (!gate_str_starts(h->name, GATE_STR("x-ratelimit-")) ||
+            out.len + h->name.len + h->value.len + 3 > MAX_LIMITS)
+            continue;
+        gate_buf_append(&out, h->name);
+        gate_buf_append_byte(&out, '\0');
+        gate_buf_append(&out, h->value);
+        gate_buf_append_byte(&out, '\0');
+    }
+    gate_buf_append_byte(&out, '\0');
+    free(x->limits);
+    x->limits = out.ptr; /* it is the exchange's now */
 }
 
 static void keep_head(struct gate_exchange *x, const struct gate_upstream_head *head)
@@ -156,6 +203,8 @@ static void on_attempt_head(void *ctx, const struct gate_upstream_head *head, bo
     x->content_length = head->content_length;
     if (!x->committed)
         keep_head(x, head);
+    if (gate_script_has_on_response(x->script->script))
+        keep_limits(x, head);
     if (event_stream && x->kind == GATE_USAGE_CHAT) {
         x->mode = ANSWER_STREAM;
         gate_stream_open(&x->stream, x->in.env, exchange_target(x)->instance,

@@ -1,9 +1,11 @@
 #include "base/json.h"
 #include "request/attempt_internal.h"
+#include "request/edits.h"
 #include <stdlib.h>
 
 enum {
     LOCAL_ANSWER_MAX = 16 << 20,
+    LOCAL_EDITED_MORE = 1 << 20, /* bytes that a script may add to a body */
     REFUSAL_MS = 2000, /* for the next piece of a refusal's body */
 };
 
@@ -342,10 +344,21 @@ static void run_local(struct gate_attempt *a)
     bool gone = false;
     gate_buf_init(&l.body, LOCAL_ANSWER_MAX);
     struct gate_call call = gate_attempt_call(&a->input);
+    struct gate_request_facts facts;
+    struct gate_buf edited;
+    gate_buf_init(&edited, a->input.body.len + LOCAL_EDITED_MORE);
     struct gate_answer_sink sink = {
         .size = sizeof sink, .ctx = &l, .head = local_head, .data = local_data, .end = local_end};
-    enum gate_status status =
-        a->input.instance->ops->answer(a->input.instance->state, &call, &sink, &err);
+    enum gate_status status = GATE_OK;
+    if (a->input.edits != NULL) {
+        status = gate_edits_rewrite(a->input.edits, a->input.instance->dialect, a->input.body,
+                                    a->input.facts, &edited, &facts, &err);
+        call.body = gate_buf_str(&edited);
+        call.facts = &facts;
+    }
+    if (status == GATE_OK)
+        status = a->input.instance->ops->answer(a->input.instance->state, &call, &sink, &err);
+    gate_buf_finish(&edited);
     if (status != GATE_OK || l.status == 0) {
         fail_provider(a, status, status != GATE_OK ? err.message : "it gave no answer");
     } else {

@@ -34,6 +34,7 @@ struct gate_attempt_input {
     struct gate_str request_id;
     struct gate_str body;
     const struct gate_request_facts *facts;
+    const struct gate_edits *edits; /* what the scripts change of the request; NULL: nothing */
     struct gate_clocks clocks;
 };
 

@@ -1,4 +1,5 @@
 #include "request/attempt_internal.h"
+#include "request/edits.h"
 
 struct gate_call gate_attempt_call(const struct gate_attempt_input *input)
 {
@@ -23,6 +24,9 @@ static enum gate_status build_chat(const struct gate_attempt_input *input,
     if (status == GATE_OK && input->facts->stream && inst->ask_usage &&
         inst->dialect->ask_usage != NULL)
         *asked_usage = inst->dialect->ask_usage(input->body, input->facts, &builder->ops);
+    if (status == GATE_OK && input->edits != NULL)
+        status = gate_edits_apply(input->edits, inst->dialect, input->body, input->facts, builder,
+                                  err);
     return status;
 }
 

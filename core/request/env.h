@@ -21,6 +21,21 @@ enum {
                                     takes over */
 };
 
+/* One client of the live stream of admin events on this worker. */
+struct gate_feed_client {
+    struct gate_feed_client *prev, *next;
+    /* One whole event as it goes out ("event: ...\ndata: ...\n\n"); lent. */
+    void (*event)(struct gate_feed_client *client, struct gate_str event);
+};
+
+/* All of them. */
+struct gate_feed {
+    struct gate_feed_client *first;
+    size_t count;
+    _Atomic unsigned *listeners; /* of all workers: the control thread sends only when there are
+                                    some; NULL in tests */
+};
+
 struct gate_env {
     /* What a publish replaces, between two events: requests that run keep the pins that they began
      * with, and look at config only for what may change under them. */
@@ -48,6 +63,7 @@ struct gate_env {
                           void (*reply)(void *ctx, int status, struct gate_str json), void *ctx);
     /* Tells the control thread that a generation fails again and again. NULL in tests. */
     void (*script_failing)(struct gate_env *env, uint64_t generation, const char *why);
+    struct gate_feed feed;
     void *gateway;       /* of forward_admin and script_failing */
     uint64_t started_ms; /* wall clock */
     uint64_t random;     /* state of this worker's generator */

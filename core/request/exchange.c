@@ -63,42 +63,31 @@ static void count(struct gate_exchange *x, const struct moment *end, const char 
         gate_audit_count(x->in.env->audit, end->wall_ms, &event);
 }
 
-static void put_name(char *out, size_t cap, struct gate_str text)
-{
-    size_t len = text.len < cap - 1 ? text.len : cap - 1;
-    if (len > 0)
-        memcpy(out, text.ptr, len);
-    out[len] = '\0';
-}
-
 static void keep_trace(struct gate_exchange *x, const struct moment *end, const char *outcome)
 {
-    const struct exchange_target *target = exchange_target(x);
-    if (x->in.env->recent == NULL)
+    const struct gate_env *env = x->in.env;
+    if (env->recent == NULL)
         return;
-    if (target == NULL && x->target_count > 0)
-        target = &x->targets[x->target_count - 1]; /* all have failed */
-    struct gate_trace *t = gate_trace_ring_next(x->in.env->recent);
-    put_name(t->id, sizeof t->id, x->in.request_id);
-    put_name(t->model, sizeof t->model, gate_str_of(x->model));
-    put_name(t->target, sizeof t->target,
-             target != NULL ? gate_str_of(target->model) : (struct gate_str){NULL, 0});
-    put_name(t->key, sizeof t->key, x->in.key_name);
-    put_name(t->path, sizeof t->path, x->in.path);
-    put_name(t->outcome, sizeof t->outcome, gate_str_of(outcome));
-    t->kind = x->kind;
-    t->stream = x->facts.stream;
-    t->status = x->status;
-    t->total_us = end->total_us;
-    t->at_ms = end->wall_ms - t->total_us / 1000;
-    t->first_us = x->first_us;
-    t->bytes_in = x->in.body.len;
-    t->bytes_out = x->bytes_out;
-    t->generation = gate_generation_number(x->in.env->generation);
-    t->usage = x->usage;
-    t->usage_estimated = !x->has_usage && x->kind == GATE_USAGE_CHAT;
+    struct gate_trace *t = gate_trace_ring_next(env->recent);
+    exchange_fill_trace(x, end->wall_ms, end->total_us, outcome, t);
+    if (t->input.there)
+        t->input.accounts = gate_trace_ring_accounts(env->recent, x->pin->table, env->quota,
+                                                     x->kind, end->wall_ms);
     t->steps = x->steps; /* they belong to the ring now */
     memset(&x->steps, 0, sizeof x->steps);
+}
+
+/* Scripts that fail one request after the other are taken out of service. */
+static void note_script(struct gate_exchange *x)
+{
+    struct gate_script_pin *pin = x->script;
+    struct gate_env *env = x->in.env;
+    if (!x->script_failed) {
+        pin->errors = 0;
+        return;
+    }
+    if (++pin->errors % GATE_ENV_SCRIPT_ERRORS == 0 && env->script_failing != NULL)
+        env->script_failing(env, gate_generation_number(pin->generation), pin->why);
 }
 
 static void release(struct gate_exchange *x)
@@ -107,9 +96,7 @@ static void release(struct gate_exchange *x)
     gate_timer_disarm(x->in.env->timers, &x->keepalive);
     gate_stream_close(&x->stream);
     gate_attempt_destroy(x->attempt);
-    for (size_t i = 0; i < x->target_count; i++)
-        free(x->targets[i].model);
-    free(x->targets);
+    exchange_targets_finish(x);
     for (size_t i = 0; i < x->tried_count; i++)
         gate_account_release(x->tried[i]);
     free(x->tried);
@@ -122,6 +109,10 @@ static void release(struct gate_exchange *x)
         gate_failure_finish(x->last);
     free(x->last);
     gate_steps_finish(&x->steps);
+    free(x->reason);
+    free(x->limits);
+    note_script(x);
+    gate_script_pin_drop(x->script);
     gate_table_pin_drop(x->pin);
     x->in.env->active--;
     x->in.env->served++;
@@ -143,8 +134,13 @@ void exchange_finish(struct gate_exchange *x, bool complete, const char *outcome
 
 void exchange_answered(struct gate_exchange *x)
 {
+    struct gate_script *script = x->script->script;
     if (x->traced != NULL)
         x->traced->status = x->upstream_status;
+    if (gate_script_has_on_response(script) && x->entry != NULL) {
+        exchange_take_usage(x);
+        exchange_respond(x);
+    }
     exchange_settle(x, GATE_OUTCOME_ANSWERED);
     exchange_finish(x, true, "ok", "", "success");
 }
@@ -167,7 +163,7 @@ void exchange_refuse(struct gate_exchange *x, const struct gate_api_error *error
 static void refuse(struct gate_exchange *x, const struct gate_api_error *error)
 {
     char audit[GATE_AUDIT_MAX_OUTCOME], code[GATE_AUDIT_MAX_OUTCOME];
-    put_name(code, sizeof code, error->code);
+    snprintf(code, sizeof code, "%.*s", (int)error->code.len, error->code.ptr);
     exchange_refuse(x, error, exchange_error_outcome(audit, code));
 }
 
@@ -198,96 +194,6 @@ static bool scan(struct gate_exchange *x)
     return true;
 }
 
-static uint32_t chosen(uint32_t override, uint32_t configured)
-{
-    return override > 0 ? override : configured;
-}
-
-void exchange_add_target(struct gate_exchange *x, const struct gate_instance *instance,
-                         struct gate_str model, const struct gate_target *overrides)
-{
-    x->targets = gate_realloc(x->targets, (x->target_count + 1) * sizeof x->targets[0]);
-    struct exchange_target *t = &x->targets[x->target_count++];
-    t->instance = instance;
-    t->model = gate_strdup(model);
-    t->clocks = instance->clocks;
-    if (overrides != NULL) {
-        t->clocks.first_token_ms = chosen(overrides->first_token_ms, t->clocks.first_token_ms);
-        t->clocks.idle_ms = chosen(overrides->idle_ms, t->clocks.idle_ms);
-        t->clocks.total_ms = chosen(overrides->total_ms, t->clocks.total_ms);
-    }
-}
-
-static bool resolve(struct gate_exchange *x, const struct gate_decision *decision)
-{
-    struct gate_env *env = x->in.env;
-    struct gate_resolved r;
-    struct gate_str asked = gate_str_of(x->model);
-    if (decision->target_count == 0) {
-        if (gate_pool_resolve(env->pool, env->generation, asked, &r))
-            exchange_add_target(x, r.instance, r.model, NULL);
-    } else {
-        asked = decision->targets[0].name;
-        for (size_t i = 0; i < decision->target_count; i++)
-            if (gate_pool_resolve(env->pool, env->generation, decision->targets[i].name, &r))
-                exchange_add_target(x, r.instance, r.model, &decision->targets[i]);
-    }
-    if (x->target_count > 0)
-        return true;
-    struct gate_api_error error;
-    char message[GATE_REFUSAL_TEXT];
-    gate_refusal_unknown_model(env, gate_str_of(x->model), asked, message, sizeof message, &error);
-    refuse(x, &error);
-    return false;
-}
-
-struct gate_route_view exchange_route_view(const struct gate_exchange *x)
-{
-    return (struct gate_route_view){
-        .model = gate_str_of(x->model),
-        .key_name = x->in.key_name,
-        .path = x->in.path,
-        .facts = &x->facts,
-        .body_bytes = x->in.body.len,
-        .headers = x->in.headers,
-        .header_count = x->in.header_count,
-    };
-}
-
-static bool route(struct gate_exchange *x)
-{
-    struct gate_decision decision;
-    struct gate_error err;
-    struct gate_route_view view = exchange_route_view(x);
-    decision.target_count = decision.text_len = 0;
-    if (gate_script_route(x->in.env->script, &view, &decision, &err) != GATE_OK) {
-        gate_log_error("request %.*s: route failed: %s", (int)x->in.request_id.len,
-                       x->in.request_id.ptr, err.message);
-        struct gate_api_error error;
-        gate_refusal_script(&error);
-        refuse(x, &error);
-        return false;
-    }
-    return resolve(x, &decision);
-}
-
-/* A search goes to every provider that has one, in the order of the configuration. */
-static bool route_search(struct gate_exchange *x)
-{
-    size_t count;
-    const struct gate_instance *all = gate_pool_instances(x->in.env->pool, &count);
-    x->model = gate_strdup((struct gate_str){NULL, 0});
-    for (size_t i = 0; i < count; i++)
-        if (all[i].ops->search_request != NULL && atomic_load(&all[i].accounts) > 0)
-            exchange_add_target(x, &all[i], (struct gate_str){NULL, 0}, NULL);
-    if (x->target_count > 0)
-        return true;
-    struct gate_api_error error;
-    gate_refusal_no_search(&error);
-    refuse(x, &error);
-    return false;
-}
-
 struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *input)
 {
     struct gate_exchange *x = gate_calloc(1, sizeof *x);
@@ -304,13 +210,14 @@ struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *inp
     gate_buf_init(&x->content_type, 256);
     gate_buf_init(&x->headers, 4096);
     x->pin = gate_table_pin_use(input->env->accounts);
+    x->script = gate_script_pin_use(input->env->script);
     input->env->active++;
     return x;
 }
 
 void gate_exchange_run(struct gate_exchange *x)
 {
-    if (x->kind == GATE_USAGE_SEARCH ? route_search(x) : scan(x) && route(x))
+    if (x->kind == GATE_USAGE_SEARCH ? exchange_route_search(x) : scan(x) && exchange_route(x))
         exchange_advance(x);
 }
 

@@ -47,6 +47,7 @@ struct gate_exchange_input {
     struct gate_str peer;              /* the client's address, for the log */
     const struct gate_header *headers; /* those named in route_headers */
     size_t header_count;
+    bool explain;        /* the client may see why, and wants to: x-gate-explain */
     uint64_t started_us; /* monotonic: when the request was complete */
 };
 

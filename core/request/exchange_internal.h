@@ -19,9 +19,18 @@ enum {
 /* One place that may answer. */
 struct exchange_target {
     const struct gate_instance *instance;
-    char *model; /* "" for a search */
+    size_t position;      /* in the pool of x->pin; EXCHANGE_GONE: it is there no more */
+    char *model;          /* "" for a search */
     struct gate_clocks clocks;
+    int16_t retries;      /* other attempts after the first; -1: no bound of its own */
+    int16_t strategy;     /* -1: that of accounts.lua */
+    uint32_t attempts;    /* that were made */
+    struct gate_str *tags; /* one block with their text; NULL: none */
+    size_t tag_count;
+    struct gate_edits *edits; /* owned; NULL: none */
 };
+
+#define EXCHANGE_GONE SIZE_MAX
 
 enum answer_mode { ANSWER_NONE = 0, ANSWER_STREAM, ANSWER_JSON };
 
@@ -38,6 +47,10 @@ struct gate_exchange {
     size_t target_count, target; /* how many, and which is being tried */
     size_t first_target;         /* those before it are out, whatever they could do */
 
+    struct gate_script_pin *script; /* the generation that this request began with */
+    char *reason;                   /* what the script said of its decision; NULL: nothing */
+    char *limits; /* "name\0value\0...\0": what on_response may see of the answer; NULL */
+
     /* The account of the attempt at hand. */
     struct gate_table_pin *pin;
     const struct gate_entry *entry; /* NULL: none is taken */
@@ -50,6 +63,7 @@ struct gate_exchange {
     struct exchange_wait *wait;
     struct gate_timer wait_timer; /* a wait must not hold the request for ever */
     bool last_resort;
+    bool script_failed;  /* a function of the scripts did */
     bool wrong_form;     /* JSON came where a stream has begun: only a failure can be told */
     uint64_t free_at_ms; /* Unix: the earliest moment when an account frees that was passed by */
     uint64_t sticky, tokens; /* hash of the conversation; estimate that is reserved */
@@ -96,10 +110,31 @@ void exchange_refuse(struct gate_exchange *x, const struct gate_api_error *error
 void exchange_advance(struct gate_exchange *x);
 /* The answer was good to its end. */
 void exchange_answered(struct gate_exchange *x);
-void exchange_add_target(struct gate_exchange *x, const struct gate_instance *instance,
-                         struct gate_str model, const struct gate_target *overrides);
+
+/* decide.c */
+/* Asks the scripts where the request goes and finds who serves that. False: it is over. */
+bool exchange_route(struct gate_exchange *x);
+/* The same for a search: to every provider that has one, in the order of the configuration. */
+bool exchange_route_search(struct gate_exchange *x);
+void exchange_targets_finish(struct gate_exchange *x);
+/* A newer table takes the place of the one that the request has: its targets are found again in
+ * that table's pool. No attempt runs. */
+void exchange_repin(struct gate_exchange *x);
 /* What scripts see of the request. */
-struct gate_route_view exchange_route_view(const struct gate_exchange *x);
+struct gate_route_view exchange_route_view(const struct gate_exchange *x,
+                                           struct gate_accounts_view *accounts);
+/* The script's call failed: said in the log, and counted at the end. */
+void exchange_script_failed(struct gate_exchange *x, const char *function,
+                            const struct gate_error *err);
+/* Asks on_response what it makes of the answer. */
+void exchange_respond(struct gate_exchange *x);
+
+/* explain.c */
+/* Writes why the request went where it went, as JSON; ASCII only, so that it fits a header. */
+void exchange_explain(const struct gate_exchange *x, struct gate_buf *out);
+/* Fills everything of a trace but its steps. */
+void exchange_fill_trace(const struct gate_exchange *x, uint64_t wall_ms, uint64_t total_us,
+                         const char *outcome, struct gate_trace *t);
 
 /* pick.c */
 /* False: attempts or time of the request are used up. */
@@ -115,6 +150,8 @@ enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_acco
 void exchange_wait_record(struct gate_exchange *x);
 /* Waits for a credential newer than the one that was refused, then tries the account again. */
 void exchange_wait_refresh(struct gate_exchange *x, const struct gate_entry *entry);
+/* What the answer cost, into x->usage: as the upstream told it, or estimated. */
+void exchange_take_usage(struct gate_exchange *x);
 /* Gives back the account of the attempt at hand; once for each attempt. */
 void exchange_settle(struct gate_exchange *x, enum gate_outcome outcome);
 /* The answer has begun well. */

@@ -86,7 +86,9 @@ static size_t accounts_of_targets(const struct gate_exchange *x)
         for (size_t k = 0; k < i; k++)
             again = again || x->targets[k].instance == x->targets[i].instance;
         if (!again)
-            count += x->pin->table->ranges[x->targets[i].instance->position].count;
+            count += x->targets[i].position != EXCHANGE_GONE
+                         ? x->pin->table->ranges[x->targets[i].position].count
+                         : 0;
     }
     return count;
 }
@@ -110,7 +112,7 @@ static bool can_refresh(const struct gate_exchange *x, const struct gate_failure
 {
     const struct gate_account *a = x->entry->account;
     return f->verdict.kind == GATE_VERDICT_AUTH && a->kind == GATE_CREDENTIAL_OAUTH &&
-           a->instance->ops->refresh_request != NULL && x->in.env->credentials != NULL &&
+           x->entry->instance->ops->refresh_request != NULL && x->in.env->credentials != NULL &&
            x->refreshed != a;
 }
 
@@ -136,7 +138,6 @@ struct ruling {
 /* The default, unless on_error decides. */
 static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
 {
-    struct gate_env *env = x->in.env;
     uint64_t now = gate_clock_wall_ms();
     struct ruling r = {
         .action = default_action(x, f),
@@ -152,12 +153,13 @@ static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
         r.pause_ms = pause;
     /* A day ends when it ends. */
     r.exact = r.exact || f->verdict.kind == GATE_VERDICT_QUOTA_EXHAUSTED;
-    if (!gate_script_has_on_error(env->script))
+    if (!gate_script_has_on_error(x->script->script))
         return r;
     const struct exchange_target *t = exchange_target(x);
     struct gate_error_decision d = {.action = GATE_ACTION_DEFAULT};
     struct gate_error err;
-    struct gate_route_view req = exchange_route_view(x);
+    struct gate_accounts_view accounts;
+    struct gate_route_view req = exchange_route_view(x, &accounts);
     struct gate_error_view view = {
         .verdict = &f->verdict,
         .status = f->upstream_status,
@@ -170,9 +172,8 @@ static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
         .fallback = r.action,
         .cooldown_ms = r.pause_ms,
     };
-    if (gate_script_on_error(env->script, &view, &req, &d, &err) != GATE_OK) {
-        gate_log_error("request %.*s: on_error failed: %s", (int)x->in.request_id.len,
-                       x->in.request_id.ptr, err.message);
+    if (gate_script_on_error(x->script->script, &view, &req, &d, &err) != GATE_OK) {
+        exchange_script_failed(x, "on_error", &err);
         return r;
     }
     if (d.action != GATE_ACTION_DEFAULT && d.action != r.action) {
@@ -266,6 +267,7 @@ static void drop_attempt(struct gate_exchange *x)
 static void try_again(struct gate_exchange *x, const struct gate_entry *entry, bool refresh)
 {
     if (refresh) {
+        x->targets[x->target].attempts--; /* the token was to blame, not the account */
         exchange_wait_refresh(x, entry);
         return;
     }

@@ -182,10 +182,10 @@ static void add_targets(struct tally *t, const struct gate_exchange *x)
 {
     const struct gate_table *table = x->pin->table;
     for (size_t i = 0; i < x->target_count; i++) {
-        size_t position = x->targets[i].instance->position;
-        bool again = false;
+        size_t position = x->targets[i].position;
+        bool again = position == EXCHANGE_GONE;
         for (size_t k = 0; k < i; k++)
-            again = again || x->targets[k].instance->position == position;
+            again = again || x->targets[k].position == position;
         for (size_t k = 0; !again && k < table->ranges[position].count; k++)
             add_account(t, x, &table->entries[table->ranges[position].first + k]);
     }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "request/exchange_internal.h"
+#include "request/facts.h"
 #include <stdlib.h>
 
 enum {
@@ -60,25 +61,10 @@ struct lua_order {
 static void read_facts(void *ctx, size_t index, struct gate_account_facts *out)
 {
     const struct lua_order *o = ctx;
-    const struct gate_env *env = o->x->in.env;
-    const struct gate_entry *e = &o->x->pin->table->entries[o->indices[index]];
-    *out = (struct gate_account_facts){
-        .id = gate_str_of(e->account->id),
-        .alias = gate_str_of(e->alias),
-        .provider = gate_str_of(e->account->instance->name),
-        .kind = e->account->kind,
-        .tags = e->tags,
-        .tag_count = e->tag_count,
-        .weight = e->weight,
-        .latency_us = atomic_load_explicit(&e->account->live.latency_us, memory_order_relaxed),
-        .limits = e->limits[o->x->kind],
-        .now_ms = o->now_ms,
-        .cooling = o->last_resort,
-    };
-    env->quota->ops->numbers(env->quota->instance, e->account->quota, o->x->kind, o->now_ms,
-                             &out->numbers);
-    out->numbers.in_flight =
-        atomic_load_explicit(&e->account->live.in_flight, memory_order_relaxed);
+    const struct gate_exchange *x = o->x;
+    gate_facts_read(&x->pin->table->entries[o->indices[index]], x->in.env->quota, x->kind,
+                    o->now_ms, out);
+    out->cooling = o->last_resort;
 }
 
 /* Is it the id or alias of an account of this target that is not on offer? */
@@ -86,7 +72,7 @@ static bool is_known(void *ctx, struct gate_str name)
 {
     const struct lua_order *o = ctx;
     const struct gate_table *t = o->x->pin->table;
-    size_t position = exchange_target(o->x)->instance->position;
+    size_t position = exchange_target(o->x)->position;
     for (size_t i = 0; i < t->ranges[position].count; i++) {
         const struct gate_entry *e = &t->entries[t->ranges[position].first + i];
         if (gate_str_eq(name, gate_str_of(e->account->id)) ||
@@ -120,19 +106,19 @@ static size_t order_by_script(void *ctx, uint32_t *indices, size_t count, bool l
 {
     struct lua_order *o = ctx;
     struct gate_exchange *x = o->x;
-    struct gate_route_view req = exchange_route_view(x);
+    struct gate_accounts_view accounts;
+    struct gate_route_view req = exchange_route_view(x, &accounts);
     struct gate_selection selection = {.count = 0};
     struct gate_error err;
     o->indices = indices;
     o->count = count;
     o->last_resort = last_resort;
     const struct gate_select_view view = {count, read_facts, o, is_known};
-    if (gate_script_select(x->in.env->script, &view, &req, &selection, &err) == GATE_OK)
+    if (gate_script_select(x->script->script, &view, &req, &selection, &err) == GATE_OK)
         return selection.only && selection.count == 0 ? GATE_SELECT_NOBODY
                                                       : apply_order(&selection, indices, count);
     /* A broken policy must not stop traffic: the strategy decides, the log tells. */
-    gate_log_error("request %.*s: select failed: %s", (int)x->in.request_id.len,
-                   x->in.request_id.ptr, err.message);
+    exchange_script_failed(x, "select", &err);
     return 0;
 }
 
@@ -142,20 +128,24 @@ static struct gate_select make_select(struct gate_exchange *x)
 {
     const struct gate_env *env = x->in.env;
     const struct exchange_target *t = exchange_target(x);
-    const struct gate_account_policy *policy = gate_generation_policy(env->generation);
+    const struct gate_account_policy *policy = gate_generation_policy(x->script->generation);
+    enum gate_strategy strategy =
+        t->strategy >= 0 ? (enum gate_strategy)t->strategy : policy->strategy;
     struct gate_instance *instance = (struct gate_instance *)t->instance; /* for its turn */
-    x->steps.strategy = policy->strategy;
+    x->steps.strategy = strategy;
     if (x->tokens == 0)
         x->tokens = x->kind == GATE_USAGE_CHAT ? estimate_tokens(x) : 1;
-    if (policy->strategy == GATE_STRATEGY_STICKY && x->sticky == 0)
+    if (strategy == GATE_STRATEGY_STICKY && x->sticky == 0)
         x->sticky = conversation_hash(x);
     return (struct gate_select){
         .table = x->pin->table,
         .quota = env->quota,
-        .instance = t->instance->position,
+        .instance = t->position,
         .model = gate_str_of(t->model),
         .kind = x->kind,
-        .strategy = policy->strategy,
+        .strategy = strategy,
+        .tags = t->tags,
+        .tag_count = t->tag_count,
         .sticky = x->sticky,
         .turn = &instance->turn,
         .tokens = x->tokens,
@@ -189,14 +179,22 @@ static enum exchange_pick take(struct gate_exchange *x, const struct gate_choice
     return EXCHANGE_WAITS;
 }
 
+/* Its own bound of attempts is not reached, and it is still there. */
+static bool may_try(const struct exchange_target *t)
+{
+    return t->position != EXCHANGE_GONE && (t->retries < 0 || t->attempts <= (uint32_t)t->retries);
+}
+
 enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only)
 {
     struct gate_env *env = x->in.env;
     struct gate_choice *choice = env->scratch;
+    if (!may_try(exchange_target(x)))
+        return EXCHANGE_NOBODY;
     struct gate_select s = make_select(x);
     struct lua_order order = {.x = x, .now_ms = s.now_ms};
     s.ready_only = ready_only;
-    if (gate_script_has_select(env->script)) {
+    if (gate_script_has_select(x->script->script)) {
         s.order = order_by_script;
         s.order_ctx = &order;
     }
@@ -216,8 +214,10 @@ enum exchange_pick exchange_pick(struct gate_exchange *x, bool ready_only)
 
 enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_account *account)
 {
-    struct gate_select s = make_select(x);
     const struct gate_table *t = x->pin->table;
+    if (!may_try(exchange_target(x)))
+        return EXCHANGE_NOBODY;
+    struct gate_select s = make_select(x);
     for (size_t i = 0; i < t->count; i++) {
         if (t->entries[i].account != account)
             continue;
@@ -230,8 +230,7 @@ enum exchange_pick exchange_pick_again(struct gate_exchange *x, struct gate_acco
 
 /* ---- the end of an attempt */
 
-/* What the answer cost: as the upstream told it, or estimated from the sizes of texts. */
-static void take_usage(struct gate_exchange *x)
+void exchange_take_usage(struct gate_exchange *x)
 {
     if (x->mode == ANSWER_STREAM) {
         x->text_bytes = x->stream.text_bytes;
@@ -254,7 +253,7 @@ void exchange_settle(struct gate_exchange *x, enum gate_outcome outcome)
     struct gate_account *a = x->entry->account;
     bool counts = outcome == GATE_OUTCOME_ANSWERED || outcome == GATE_OUTCOME_CANCELLED;
     if (counts)
-        take_usage(x);
+        exchange_take_usage(x);
     q->ops->settle(q->instance, a->quota, x->kind, &x->reservation, outcome,
                    counts ? x->usage.prompt + x->usage.completion : 0, gate_clock_wall_ms());
     gate_health_end(a, x->probe);
@@ -287,7 +286,7 @@ void exchange_add_tried(struct gate_exchange *x, struct gate_account *account)
 
 void exchange_start_attempt(struct gate_exchange *x)
 {
-    const struct exchange_target *t = exchange_target(x);
+    struct exchange_target *t = &x->targets[x->target];
     struct gate_attempt_input input = {
         .instance = t->instance,
         .attachment = x->entry->attachment,
@@ -299,9 +298,11 @@ void exchange_start_attempt(struct gate_exchange *x)
         .request_id = x->in.request_id,
         .body = x->in.body,
         .facts = &x->facts,
+        .edits = t->edits,
         .clocks = t->clocks,
     };
     x->attempts++;
+    t->attempts++;
     x->mode = ANSWER_NONE;
     x->paused = false;
     x->has_usage = false;

@@ -49,7 +49,8 @@ void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str mode
 {
     struct listing l = {.count = 0};
     gate_buf_init(&l.names, 640);
-    gate_pool_each_model(env->pool, env->generation, list_model, &l);
+    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation, list_model,
+                         &l);
     bool same = gate_str_eq(model, asked);
     int shown = asked.len > 100 ? 100 : (int)asked.len,
         model_shown = model.len > 100 ? 100 : (int)model.len;
@@ -69,6 +70,21 @@ void gate_refusal_script(struct gate_api_error *error)
     *error = make(
         500, "server_error", "script_error",
         "The routing script failed. The gateway's log names the file, the line and the reason.");
+}
+
+void gate_refusal_rejected(int status, struct gate_str code, struct gate_str message,
+                           struct gate_api_error *error)
+{
+    *error = (struct gate_api_error){
+        .status = status,
+        .type = status == 401   ? GATE_STR("authentication_error")
+                : status == 403 ? GATE_STR("permission_error")
+                : status == 429 ? GATE_STR("rate_limit_error")
+                : status >= 500 ? GATE_STR("server_error")
+                                : GATE_STR("invalid_request_error"),
+        .code = code,
+        .message = message,
+    };
 }
 
 void gate_refusal_no_search(struct gate_api_error *error)

@@ -19,6 +19,9 @@ void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str mode
                                 struct gate_str asked, char *message, size_t cap,
                                 struct gate_api_error *error);
 void gate_refusal_script(struct gate_api_error *error);
+/* By the routing script, with its own status, code and message. */
+void gate_refusal_rejected(int status, struct gate_str code, struct gate_str message,
+                           struct gate_api_error *error);
 void gate_refusal_no_search(struct gate_api_error *error);
 void gate_refusal_no_key(struct gate_api_error *error);
 void gate_refusal_wrong_key(struct gate_api_error *error);

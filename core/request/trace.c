@@ -3,11 +3,6 @@
 #include "pool/quota.h"
 #include <stdlib.h>
 
-struct gate_trace_ring {
-    size_t next, count;
-    struct gate_trace traces[GATE_TRACE_RING];
-};
-
 void gate_steps_finish(struct gate_steps *s)
 {
     for (size_t i = 0; i < s->look_count; i++)
@@ -139,6 +134,22 @@ static void put_look(struct gate_buf *out, const struct gate_trace_look *l)
     }
 }
 
+/* Headers are left out: they are the client's, and only the replay needs them. */
+static void put_input(struct gate_buf *out, const struct gate_trace_input *in)
+{
+    gate_buf_append(out, GATE_STR("\"input\":{"));
+    put_number(out, "messages", in->message_count);
+    put_number(out, "tools", in->tool_count);
+    put_bool(out, "has_images", in->has_images);
+    put_number(out, "max_tokens", in->max_tokens);
+    put_number(out, "body_bytes", in->body_bytes);
+    put_bool(out, "replayable", in->whole);
+    if (in->accounts != NULL)
+        put_number(out, "accounts_at", gate_trace_accounts_at(in->accounts));
+    close_with(out, '}');
+    gate_buf_append_byte(out, ',');
+}
+
 void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
 {
     gate_buf_append_byte(out, '{');
@@ -149,6 +160,8 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
     put_string(out, "key", t->key);
     put_string(out, "model", t->model);
     put_string(out, "upstream_model", t->target);
+    put_string(out, "provider", t->provider);
+    put_string(out, "reason", t->reason);
     put_bool(out, "stream", t->stream);
     put_number(out, "status", (uint64_t)t->status);
     put_string(out, "outcome", t->outcome);
@@ -164,6 +177,8 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
     put_number(out, "tokens_reserved", t->steps.tokens_reserved);
     put_number(out, "generation", t->generation);
     put_string(out, "strategy", gate_strategy_names[t->steps.strategy]);
+    if (t->input.there)
+        put_input(out, &t->input);
     gate_buf_append(out, GATE_STR("\"attempts\":["));
     for (size_t i = 0; i < t->steps.attempt_count; i++)
         put_attempt(out, &t->steps.attempts[i]);
@@ -173,38 +188,4 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
         put_look(out, &t->steps.looks[i]);
     close_with(out, ']');
     gate_buf_append_byte(out, '}');
-}
-
-/* ---- the ring */
-
-struct gate_trace_ring *gate_trace_ring_create(void)
-{
-    return gate_calloc(1, sizeof(struct gate_trace_ring));
-}
-
-void gate_trace_ring_destroy(struct gate_trace_ring *r)
-{
-    if (r == NULL)
-        return;
-    for (size_t i = 0; i < r->count; i++)
-        gate_steps_finish(&r->traces[i].steps);
-    free(r);
-}
-
-struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r)
-{
-    struct gate_trace *slot = &r->traces[r->next];
-    gate_steps_finish(&slot->steps);
-    r->next = (r->next + 1) % GATE_TRACE_RING;
-    if (r->count < GATE_TRACE_RING)
-        r->count++;
-    return slot;
-}
-
-void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,
-                          bool (*cb)(void *ctx, const struct gate_trace *t), void *ctx)
-{
-    for (size_t i = 0; i < r->count && i < limit; i++)
-        if (!cb(ctx, &r->traces[(r->next + GATE_TRACE_RING - 1 - i) % GATE_TRACE_RING]))
-            return;
 }

@@ -57,13 +57,6 @@ void exchange_abandon_wait(struct gate_exchange *x)
     x->wait = NULL;
 }
 
-/* The table that a request works with: the newest, when it had to wait. */
-static void repin(struct gate_exchange *x)
-{
-    gate_table_pin_drop(x->pin);
-    x->pin = gate_table_pin_use(x->in.env->accounts);
-}
-
 /* The token could not be renewed now, which is no reason to sign in: the account rests a little,
  * and a refusal that the renewal was to mend counts as this. */
 static void note_not_renewed(struct gate_exchange *x, struct gate_account *account, const char *why)
@@ -124,7 +117,7 @@ static void on_refreshed(struct gate_exchange *x, const struct exchange_wait *w)
 {
     gate_log_debug("request %.*s: token of %s: %s", (int)x->in.request_id.len, x->in.request_id.ptr,
                    w->account->id, w->status == GATE_OK ? "renewed" : w->why);
-    repin(x);
+    exchange_repin(x);
     enum exchange_pick pick =
         w->status == GATE_OK ? exchange_pick_again(x, w->account) : EXCHANGE_NOBODY;
     if (pick == EXCHANGE_PICKED) {

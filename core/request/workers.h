@@ -13,6 +13,11 @@ struct gate_workers {
      * control thread. NULL: there are no workers (command line). */
     void (*visit)(void *ctx, void (*visit)(struct gate_env *env, void *arg),
                   void (*done)(void *arg), void *arg);
+    /* Control thread. Sends an event ("event: ...\ndata: ...\n\n"; lent) to everybody who listens
+     * on any worker. */
+    void (*broadcast)(void *ctx, struct gate_str event);
+    /* Control thread. Does anybody listen? */
+    bool (*listened)(void *ctx);
     void *ctx;
 };
 

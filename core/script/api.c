@@ -7,7 +7,10 @@
 
 #include <assert.h>
 
-enum { LOG_COST = 1000 }; /* steps of one gate.log: it may make a system call */
+enum {
+    LOG_COST = 1000,     /* steps of one gate.log: it may make a system call */
+    BYTES_PER_TOKEN = 4, /* of req.prompt_tokens, which is a guess */
+};
 
 static const char REQUEST_KEY; /* registry key of the request object */
 
@@ -111,6 +114,7 @@ enum field {
     FIELD_HAS_TOOLS,
     FIELD_HAS_IMAGES,
     FIELD_BODY_BYTES,
+    FIELD_PROMPT_TOKENS,
     FIELD_MAX_TOKENS,
     FIELD_KEY,
     FIELD_PATH,
@@ -126,6 +130,7 @@ static const char *const FIELD_NAMES[FIELDS] = {
     [FIELD_HAS_TOOLS] = "has_tools",
     [FIELD_HAS_IMAGES] = "has_images",
     [FIELD_BODY_BYTES] = "body_bytes",
+    [FIELD_PROMPT_TOKENS] = "prompt_tokens",
     [FIELD_MAX_TOKENS] = "max_tokens",
     [FIELD_KEY] = "key",
     [FIELD_PATH] = "path",
@@ -167,6 +172,9 @@ static int request_get(lua_State *L)
     case FIELD_BODY_BYTES:
         lua_pushinteger(L, (lua_Integer)view->body_bytes);
         break;
+    case FIELD_PROMPT_TOKENS:
+        lua_pushinteger(L, (lua_Integer)view->body_bytes / BYTES_PER_TOKEN);
+        break;
     case FIELD_MAX_TOKENS:
         gate_api_push_count(L, facts->max_tokens);
         break;
@@ -199,19 +207,24 @@ static bool same_name(struct gate_str lower, struct gate_str name)
     return true;
 }
 
+void gate_api_push_header(lua_State *L, const struct gate_header *headers, size_t count)
+{
+    struct gate_str name;
+    name.ptr = luaL_checklstring(L, 2, &name.len);
+    for (size_t i = 0; i < count; i++) {
+        if (same_name(headers[i].name, name)) {
+            gate_api_push_str(L, headers[i].value);
+            return;
+        }
+    }
+    lua_pushnil(L);
+}
+
 /* __index of req.headers. Upvalue: api. */
 static int headers_get(lua_State *L)
 {
     const struct gate_route_view *view = check_view(L);
-    struct gate_str name;
-    name.ptr = luaL_checklstring(L, 2, &name.len);
-    for (size_t i = 0; i < view->header_count; i++) {
-        if (same_name(view->headers[i].name, name)) {
-            gate_api_push_str(L, view->headers[i].value);
-            return 1;
-        }
-    }
-    lua_pushnil(L);
+    gate_api_push_header(L, view->headers, view->header_count);
     return 1;
 }
 
@@ -304,6 +317,9 @@ void gate_api_open(lua_State *L, void *ctx)
     luaL_newlibtable(L, functions);
     lua_pushlightuserdata(L, ctx);
     luaL_setfuncs(L, functions, 1);
+    gate_api_add_time(L, ctx);
+    gate_api_add_notes(L, ctx);
+    gate_api_add_accounts(L, ctx);
     gate_sandbox_readonly(L, "gate");
     lua_setfield(L, -2, "gate");
 }

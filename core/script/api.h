@@ -16,9 +16,14 @@ enum {
     GATE_API_FIELDS = 32,       /* of one object */
 };
 
-/* One state's side of the API. Zeroed by its owner; must outlive the state. */
+/* One state's side of the API. Zeroed by its owner, who sets kv, counters and wall_ms; must outlive
+ * the state. */
 struct gate_api {
     const struct gate_route_view *view; /* set during a call of the script, else NULL */
+    struct gate_kv *kv;                 /* lent; NULL: there are no notes, and their use raises */
+    struct gate_counters *counters;     /* lent, as kv */
+    uint64_t wall_ms;                   /* what gate.now says; 0: the real time */
+    uint64_t random[4];                 /* state of gate.random; seeded by gate_api_open */
     uint64_t log_second;
     uint32_t log_lines;
     uint32_t log_dropped; /* lines of log_second that were too many */
@@ -46,5 +51,14 @@ int gate_api_field(lua_State *L, int upvalue, const char *owner);
 void gate_api_make_metatable(lua_State *L, const char *name);
 /* Turns the __index function on top of the stack into an object with such a metatable. */
 void gate_api_make_object(lua_State *L, const char *name);
+/* In the __index function of an object with headers: pushes the value of the header that is asked
+ * for, or nil. Their names are lower case; that of the script may be in any. */
+void gate_api_push_header(lua_State *L, const struct gate_header *headers, size_t count);
+
+/* ---- between api*.c: each adds its functions to the table on top of the stack */
+
+void gate_api_add_time(lua_State *L, struct gate_api *api);
+void gate_api_add_notes(lua_State *L, struct gate_api *api);
+void gate_api_add_accounts(lua_State *L, struct gate_api *api);
 
 #endif

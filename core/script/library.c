@@ -8,11 +8,18 @@
 static const char GUARD_KEY;  /* the metatable that guards metatables */
 static const char ORIGIN_KEY; /* in a guard: what the script sees in its place */
 
+enum {
+    CATCH_STEPS = 20,     /* what a protected call costs */
+    TO_STRING_STEPS = 24, /* what writing a number costs */
+    BYTES_PER_STEP = 4,   /* of a string that is read as a number */
+};
+
 /* ---------------------------------------------------------------- errors */
 
 static int lib_pcall(lua_State *L)
 {
     luaL_checkany(L, 1);
+    gate_sandbox_charge(L, CATCH_STEPS);
     lua_pushboolean(L, 1);
     lua_insert(L, 1);
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
@@ -40,6 +47,7 @@ static int lib_xpcall(lua_State *L)
 {
     luaL_checktype(L, 2, LUA_TFUNCTION);
     int args = lua_gettop(L) - 2;
+    gate_sandbox_charge(L, CATCH_STEPS);
     luaL_checkstack(L, 2, NULL);
     lua_pushvalue(L, 2);
     lua_pushcclosure(L, call_handler, 1);
@@ -56,10 +64,17 @@ static int lib_xpcall(lua_State *L)
 /* ---------------------------------------------------------------- metatables */
 
 /* __gc would run with hooks off; weak tables can make one collection quadratic; a chain of __call
- * can make one call quadratic. */
+ * can make one call quadratic; each pending __close is called once more after the end of a limit.
+ */
+static const char *const REFUSED[] = {"__gc", "__mode", "__call", "__close", NULL};
+
 static bool is_refused(const char *name)
 {
-    return strcmp(name, "__gc") == 0 || strcmp(name, "__mode") == 0 || strcmp(name, "__call") == 0;
+    for (size_t i = 0; REFUSED[i] != NULL; i++) {
+        if (strcmp(name, REFUSED[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* __newindex of tables that serve as metatables: refused names cannot be added later. There is no
@@ -123,7 +138,7 @@ static void guard(lua_State *L, int index, int origin)
     int copy = lua_gettop(L);
     lua_pushnil(L);
     while (lua_next(L, origin)) {
-        gate_sandbox_charge(L, 1);
+        gate_sandbox_charge(L, 8);
         lua_pushvalue(L, -2);
         lua_insert(L, -2);
         if (lua_type(L, -2) == LUA_TSTRING && strcmp(lua_tostring(L, -2), "__newindex") == 0)
@@ -135,11 +150,11 @@ static void guard(lua_State *L, int index, int origin)
 
 static void check_metatable(lua_State *L, int index)
 {
-    static const char *const refused[] = {"__gc", "__mode", "__call"};
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        lua_pushstring(L, refused[i]);
+    gate_sandbox_charge(L, 8);
+    for (size_t i = 0; REFUSED[i] != NULL; i++) {
+        lua_pushstring(L, REFUSED[i]);
         if (lua_rawget(L, index) != LUA_TNIL)
-            luaL_error(L, "'%s' is not available in metatables", refused[i]);
+            luaL_error(L, "'%s' is not available in metatables", REFUSED[i]);
         lua_pop(L, 1);
     }
 }
@@ -179,6 +194,34 @@ static int lib_getmetatable(lua_State *L)
     if (lua_rawget(L, -2) == LUA_TNIL)
         lua_pop(L, 1);
     return 1;
+}
+
+/* ---------------------------------------------------------------- numbers */
+
+/* Calls the stock function of upvalue 1 in this very frame. */
+static int call_stock(lua_State *L, uint64_t steps)
+{
+    lua_CFunction stock = lua_tocfunction(L, lua_upvalueindex(1));
+    gate_sandbox_charge(L, steps);
+    return stock(L);
+}
+
+static int lib_tonumber(lua_State *L)
+{
+    return call_stock(L, lua_type(L, 1) == LUA_TSTRING ? lua_rawlen(L, 1) / BYTES_PER_STEP : 0);
+}
+
+static int lib_tostring(lua_State *L)
+{
+    return call_stock(L, lua_type(L, 1) == LUA_TSTRING ? 0 : TO_STRING_STEPS);
+}
+
+/* Replaces a function of the table on top of the stack by one that charges and calls it. */
+static void charge_stock(lua_State *L, const char *name, lua_CFunction own)
+{
+    lua_getfield(L, -1, name);
+    lua_pushcclosure(L, own, 1);
+    lua_setfield(L, -2, name);
 }
 
 /* ---------------------------------------------------------------- require */
@@ -315,6 +358,8 @@ void gate_library_open(lua_State *L)
     push_stock(L, luaopen_base);
     copy_fields(L, BASE);
     luaL_setfuncs(L, BASE_OWN, 0);
+    charge_stock(L, "tonumber", lib_tonumber);
+    charge_stock(L, "tostring", lib_tostring);
     lua_newtable(L);
     lua_pushcclosure(L, lib_require, 1);
     lua_setfield(L, -2, "require");

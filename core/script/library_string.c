@@ -1,12 +1,19 @@
-/* The string functions of the sandbox. Those that match patterns are its own, see pattern.h; the
- * others are stock, but for rep, which would loop for ever over an empty string. */
+/* The string functions of the sandbox. Those that match patterns are its own, see pattern.h; so are
+ * those whose work is not bounded by what they allocate. The others are stock. */
 #include "script/sandbox.h"
 
 #include "script/pattern.h"
 
 #include <lualib.h>
 
-enum { STEPS_PER_MATCH_STEP = 4 }; /* steps of a matcher that cost as much as one instruction */
+enum {
+    STEPS_PER_MATCH_STEP = 2, /* steps of a matcher that cost as much as one instruction */
+    COMPILE_STEPS = 4,        /* what compiling one byte of a pattern costs */
+    ATTEMPT_STEPS = 3,        /* what trying a match at one place costs */
+    SEARCH_BYTES = 4,         /* bytes of a plain search that cost one step */
+    BYTES_STEPS = 2,          /* what one result of string.byte costs */
+    FORMAT_STEPS = 100,       /* what one item of a format costs */
+};
 
 static struct gate_str check_str(lua_State *L, int index)
 {
@@ -19,6 +26,7 @@ static struct gate_str check_str(lua_State *L, int index)
 
 static void compile(lua_State *L, struct gate_pattern *p, struct gate_str text, bool anchor)
 {
+    gate_sandbox_charge(L, text.len * COMPILE_STEPS);
     const char *error = gate_pattern_compile(p, text, anchor);
     if (error != NULL)
         luaL_error(L, "%s", error);
@@ -34,7 +42,7 @@ static void begin_match(lua_State *L, struct gate_match *m, struct gate_str subj
 static void end_match(lua_State *L, const struct gate_match *m, enum gate_match_result result)
 {
     uint64_t left = gate_sandbox_left(L);
-    uint64_t used = left - m->steps_left / STEPS_PER_MATCH_STEP + 1;
+    uint64_t used = left - m->steps_left / STEPS_PER_MATCH_STEP + ATTEMPT_STEPS;
     gate_sandbox_charge(L, result == GATE_MATCH_OUT_OF_STEPS ? left + 1 : used);
 }
 
@@ -75,7 +83,7 @@ static size_t init_offset(lua_State *L, int index, size_t len)
 
 static int find_plain(lua_State *L, struct gate_str s, struct gate_str what, size_t from)
 {
-    gate_sandbox_charge(L, (s.len - from + what.len) / GATE_SANDBOX_BYTES_PER_STEP);
+    gate_sandbox_charge(L, (s.len - from + what.len) / SEARCH_BYTES);
     const char *hit = memmem(s.ptr + from, s.len - from, what.ptr, what.len);
     if (hit == NULL) {
         lua_pushnil(L);
@@ -103,6 +111,7 @@ static int find_or_match(lua_State *L, bool find)
         lua_pushnil(L);
         return 1;
     }
+    gate_sandbox_charge(L, text.len / 2);
     if (find && (lua_toboolean(L, 4) || !has_specials(text)))
         return find_plain(L, subject, text, from);
     struct gate_pattern p;
@@ -277,6 +286,48 @@ static int string_gsub(lua_State *L)
     return 2;
 }
 
+/* ---------------------------------------------------------------- byte, format */
+
+/* The position that argument `index` means, within the string. */
+static size_t position(lua_State *L, int index, lua_Integer absent, size_t len)
+{
+    lua_Integer at = luaL_optinteger(L, index, absent);
+    if (at < 0)
+        at = (lua_Unsigned)0 - (lua_Unsigned)at > len ? 0 : (lua_Integer)len + at + 1;
+    return (lua_Unsigned)at > len ? len + 1 : (size_t)at;
+}
+
+static int string_byte(lua_State *L)
+{
+    struct gate_str s = check_str(L, 1);
+    lua_Integer given = luaL_optinteger(L, 2, 1);
+    size_t from = position(L, 2, 1, s.len), to = position(L, 3, given, s.len);
+    if (from == 0)
+        from = 1;
+    if (to > s.len)
+        to = s.len;
+    if (from > to)
+        return 0;
+    size_t n = to - from + 1;
+    gate_sandbox_charge(L, n * BYTES_STEPS);
+    luaL_checkstack(L, (int)n, "string slice too long");
+    for (size_t i = 0; i < n; i++)
+        lua_pushinteger(L, (unsigned char)s.ptr[from - 1 + i]);
+    return (int)n;
+}
+
+/* Upvalue 1: the stock function. A number with many digits takes it long. */
+static int string_format(lua_State *L)
+{
+    struct gate_str text = check_str(L, 1);
+    uint64_t steps = text.len / 2;
+    for (size_t i = 0; i < text.len; i++)
+        steps += text.ptr[i] == '%' ? FORMAT_STEPS : 0;
+    gate_sandbox_charge(L, steps);
+    lua_CFunction stock = lua_tocfunction(L, lua_upvalueindex(1));
+    return stock(L);
+}
+
 /* ---------------------------------------------------------------- rep */
 
 static int string_rep(lua_State *L)
@@ -295,26 +346,26 @@ static int string_rep(lua_State *L)
         return luaL_error(L, "resulting string too large");
     size_t total = (size_t)n * each - sep.len;
     luaL_Buffer b;
+    if (total > GATE_SANDBOX_STRING)
+        return luaL_error(L, "resulting string too large (%d KiB at most)",
+                          GATE_SANDBOX_STRING >> 10);
     char *p = luaL_buffinitsize(L, &b, total);
-    for (lua_Integer i = 0; i < n; i++) {
-        memcpy(p, s.ptr, s.len);
-        p += s.len;
-        if (i + 1 < n) {
-            memcpy(p, sep.ptr, sep.len);
-            p += sep.len;
-        }
-    }
+    memcpy(p, s.ptr, s.len);
+    if (each <= total)
+        memcpy(p + s.len, sep.ptr, sep.len);
+    for (size_t done = each; done < total; done *= 2) /* what is there doubles */
+        memcpy(p + done, p, done <= total - done ? done : total - done);
     luaL_pushresultsize(&b, total);
     return 1;
 }
 
 void gate_library_push_string(lua_State *L)
 {
-    static const luaL_Reg own[] = {{"find", string_find},     {"match", string_match},
-                                   {"gmatch", string_gmatch}, {"gsub", string_gsub},
-                                   {"rep", string_rep},       {NULL, NULL}};
-    static const char *const stock[] = {"byte",  "char",    "format", "len",
-                                        "lower", "reverse", "sub",    "upper"};
+    static const luaL_Reg own[] = {
+        {"find", string_find}, {"match", string_match}, {"gmatch", string_gmatch},
+        {"gsub", string_gsub}, {"rep", string_rep},     {"byte", string_byte},
+        {NULL, NULL}};
+    static const char *const stock[] = {"char", "len", "lower", "reverse", "sub", "upper"};
     luaL_newlib(L, own);
     lua_pushcfunction(L, luaopen_string);
     lua_call(L, 0, 1);
@@ -322,5 +373,8 @@ void gate_library_push_string(lua_State *L)
         lua_getfield(L, -1, stock[i]);
         lua_setfield(L, -3, stock[i]);
     }
+    lua_getfield(L, -1, "format");
+    lua_pushcclosure(L, string_format, 1);
+    lua_setfield(L, -3, "format");
     lua_pop(L, 1);
 }

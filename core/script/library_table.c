@@ -2,6 +2,12 @@
  * every element. */
 #include "script/sandbox.h"
 
+enum {
+    ELEMENT_STEPS = 3, /* what reading and writing one element costs */
+    READ_STEPS = 2,    /* what reading one costs */
+    COMPARE_STEPS = 6, /* what calling a comparator costs beyond what it does */
+};
+
 static lua_Integer length_of(lua_State *L, int index)
 {
     luaL_checktype(L, index, LUA_TTABLE);
@@ -9,10 +15,10 @@ static lua_Integer length_of(lua_State *L, int index)
 }
 
 /* Charges the elements from first to last. Afterwards their number is known to be small. */
-static void charge_range(lua_State *L, lua_Integer first, lua_Integer last)
+static void charge_range(lua_State *L, lua_Integer first, lua_Integer last, unsigned steps)
 {
-    if (first <= last)
-        gate_sandbox_charge(L, (uint64_t)last - (uint64_t)first);
+    uint64_t n = first <= last ? (uint64_t)last - (uint64_t)first : 0;
+    gate_sandbox_charge(L, n < UINT64_MAX / ELEMENT_STEPS ? n * steps : n);
 }
 
 static int table_insert(lua_State *L)
@@ -25,7 +31,7 @@ static int table_insert(lua_State *L)
     if (top == 3) {
         at = luaL_checkinteger(L, 2);
         luaL_argcheck(L, at >= 1 && at <= end, 2, "position out of bounds");
-        charge_range(L, at, end);
+        charge_range(L, at, end, ELEMENT_STEPS);
         for (lua_Integer i = end; i > at; i--) {
             lua_geti(L, 1, i - 1);
             lua_seti(L, 1, i);
@@ -43,7 +49,7 @@ static int table_remove(lua_State *L)
         luaL_argcheck(L, n > 0 ? at >= 1 && at - 1 <= n : at == 0 || at == n + 1, 2,
                       "position out of bounds");
     lua_geti(L, 1, at);
-    charge_range(L, at, n);
+    charge_range(L, at, n, ELEMENT_STEPS);
     for (; at < n; at++) {
         lua_geti(L, 1, at + 1);
         lua_seti(L, 1, at);
@@ -61,7 +67,7 @@ static int table_move(lua_State *L)
     lua_Integer to = luaL_checkinteger(L, 4);
     int target = lua_isnoneornil(L, 5) ? 1 : 5;
     luaL_checktype(L, target, LUA_TTABLE);
-    charge_range(L, from, last);
+    charge_range(L, from, last, ELEMENT_STEPS);
     if (from <= last) {
         lua_Integer n = last - from;
         luaL_argcheck(L, to <= LUA_MAXINTEGER - n, 4, "destination wrap around");
@@ -83,7 +89,7 @@ static int table_concat(lua_State *L)
     const char *sep = luaL_optlstring(L, 2, "", &sep_len);
     lua_Integer i = luaL_optinteger(L, 3, 1);
     last = luaL_optinteger(L, 4, last);
-    charge_range(L, i, last);
+    charge_range(L, i, last, READ_STEPS);
     luaL_Buffer b;
     luaL_buffinit(L, &b);
     for (; i <= last; i++) {
@@ -119,7 +125,7 @@ static int table_unpack(lua_State *L)
     lua_Integer last = lua_isnoneornil(L, 3) ? luaL_len(L, 1) : luaL_checkinteger(L, 3);
     if (first > last)
         return 0;
-    charge_range(L, first, last);
+    charge_range(L, first, last, READ_STEPS);
     int n = (int)(last - first + 1);
     luaL_checkstack(L, n, "too many results to unpack");
     for (int i = 0; i < n; i++)
@@ -133,7 +139,7 @@ static int table_unpack(lua_State *L)
 /* Compares the values at the top two stack places; pops none. */
 static bool is_less(lua_State *L, int a, int b)
 {
-    gate_sandbox_charge(L, 1);
+    gate_sandbox_charge(L, COMPARE_STEPS);
     a = lua_absindex(L, a);
     b = lua_absindex(L, b);
     if (lua_isnil(L, 2))
@@ -178,7 +184,7 @@ static int table_sort(lua_State *L)
     if (!lua_isnoneornil(L, 2))
         luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
-    charge_range(L, 1, n);
+    charge_range(L, 1, n, READ_STEPS);
     for (lua_Integer at = n / 2; at >= 1; at--) {
         lua_geti(L, 1, at);
         sink(L, at, n);

@@ -23,7 +23,7 @@ struct gate_counters;
 struct gate_counters *gate_counters_create(void);
 void gate_counters_destroy(struct gate_counters *c);
 /* Adds delta to the counter and returns its new value in *value. GATE_ELIMIT: there are
- * GATE_COUNTERS_MAX others; GATE_EINVAL: not a name. */
+ * GATE_COUNTERS_MAX others; GATE_EINVAL: not a name. delta 0 reads: it makes no counter. */
 enum gate_status gate_counters_add(struct gate_counters *c, struct gate_str name, int64_t delta,
                                    int64_t *value);
 /* Calls cb for each, in the order in which they appeared. */
@@ -50,5 +50,10 @@ struct gate_kv_value gate_kv_get(struct gate_kv *kv, struct gate_str key, uint64
 /* type NONE deletes. The caller has checked the sizes. O(1). */
 void gate_kv_set(struct gate_kv *kv, struct gate_str key, const struct gate_kv_value *value,
                  uint64_t ttl_ms, uint64_t now_ms);
+/* Adds delta, a number, to the number at key and returns it in *sum. A key that is not there begins
+ * with delta and lives for ttl_ms (0: for good); one that is there keeps its end, so that sums over
+ * a window of time work. False: there is something else at key; *sum tells its type. O(1). */
+bool gate_kv_add(struct gate_kv *kv, struct gate_str key, const struct gate_kv_value *delta,
+                 uint64_t ttl_ms, uint64_t now_ms, struct gate_kv_value *sum);
 
 #endif

@@ -67,16 +67,26 @@ static bool set_put_class(uint64_t *set, unsigned char letter)
 {
     static const struct {
         char letter;
-        int (*test)(int);
-    } classes[] = {{'a', isalpha}, {'c', iscntrl}, {'d', isdigit}, {'g', isgraph}, {'l', islower},
-                   {'p', ispunct}, {'s', isspace}, {'u', isupper}, {'w', isalnum}, {'x', isxdigit}};
+        uint64_t ascii[2];
+    } classes[] = {
+        {'a', {0, 0x07fffffe07fffffe}},
+        {'c', {0x00000000ffffffff, 0x8000000000000000}},
+        {'d', {0x03ff000000000000, 0}},
+        {'g', {0xfffffffe00000000, 0x7fffffffffffffff}},
+        {'l', {0, 0x07fffffe00000000}},
+        {'p', {0xfc00fffe00000000, 0x78000001f8000001}},
+        {'s', {0x0000000100003e00, 0}},
+        {'u', {0, 0x0000000007fffffe}},
+        {'w', {0x03ff000000000000, 0x07fffffe07fffffe}},
+        {'x', {0x03ff000000000000, 0x0000007e0000007e}},
+    };
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
         if (classes[i].letter != tolower(letter))
             continue;
-        bool wanted = islower(letter) != 0;
-        for (unsigned c = 0; c < 256; c++) {
-            if ((classes[i].test((int)c) != 0) == wanted)
-                set_put(set, c);
+        bool is_inverted = letter != classes[i].letter;
+        for (int word = 0; word < 4; word++) {
+            uint64_t bits = word < 2 ? classes[i].ascii[word] : 0;
+            set[word] |= is_inverted ? ~bits : bits;
         }
         return true;
     }

@@ -88,6 +88,8 @@ struct gate_account_facts {
                           "no_credential", "disabled"; a literal */
     uint64_t until_ms; /* Unix: when that ends by itself; 0: not known */
     uint64_t hash;     /* of the id; not for scripts */
+    bool last_resort;  /* cooling, and asked all the same when nobody else can serve; in snapshots
+                          (request/trace.h) only; not for scripts */
 };
 
 /* All accounts, for gate.accounts(provider) (a list as select gets it, with the same fields) and

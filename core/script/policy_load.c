@@ -313,7 +313,8 @@ static void read_strategy(lua_State *L, enum gate_strategy *out)
 
 void gate_policy_read(lua_State *L, struct gate_policy_store *out)
 {
-    static const char *const keys[] = {"strategy", "limits", "accounts", "select", "on_error"};
+    static const char *const keys[] = {"strategy", "limits",   "accounts",
+                                       "select",   "on_error", "on_response"};
     check_table(L, "what the file returned", "a table like { strategy = \"round_robin\" }");
     check_keys(L, "", keys, sizeof keys / sizeof keys[0]);
     read_strategy(L, &out->policy.strategy);

@@ -1,5 +1,5 @@
-/* The state of a sandbox, its limits, and how errors become one line. */
-#include "script/sandbox.h"
+/* The state of a sandbox and its limits. */
+#include "script/sandbox_internal.h"
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -9,12 +9,16 @@
 #include <time.h>
 
 enum {
-    STEP_NORMAL = 1000,      /* instructions between two looks at the limits */
+    STRING_HEAD = 32,        /* bytes of a string beyond its text, at most */
+    STEP_NORMAL = 128,       /* instructions between two looks at the limits */
     STEP_LARGE = 16,         /* the same while one instruction may be slow */
-    LARGE_BLOCK = 256 << 10, /* a block of this size can make one instruction slow */
-    PLACE_LEVELS = 64,       /* stack levels searched for a line */
-    DEEP = 10000,            /* calls; a state that is deeper has run away by recursion */
-    NAME_MAX_LEN = 80,
+    LARGE_BLOCK = 64 << 10,  /* a block of this size can make one instruction slow */
+    LARGE_STRING = 16 << 10, /* a string of this size can do so */
+    LOOKS_PER_DEPTH = 8,     /* looks at the limits between two looks at the depth */
+    NS_PER_STEP = 12,        /* CPU time that one step pays for */
+    NS_PER_LOOK = 1000,      /* what a look itself may take */
+    SLOW_NS = 50000,         /* time between two looks after which they come closer */
+    MAX_SURCHARGE = 50000,   /* steps that one look charges for time: what a machine may stall */
     CREATE_BUDGET = 1000000,
     CREATE_CPU_MS = 1000,
 };
@@ -23,170 +27,40 @@ enum {
 #define GATE_CPU_SCALE 1 /* how much slower this build runs: sanitizer builds set it */
 #endif
 
-enum over { OVER_NO = 0, OVER_BUDGET, OVER_TIME, OVER_MEMORY };
-
-struct gate_sandbox {
-    lua_State *L;
-    struct gate_sandbox_setup setup;
-    int64_t left;        /* steps of the running call; negative: used up */
-    int step;            /* what the count hook is set to */
-    size_t used;         /* bytes */
-    size_t large_blocks; /* living blocks of LARGE_BLOCK and more */
-    int64_t cpu_start_us;
-    bool cpu_started;
-    bool running;
-    enum over over;
-    struct gate_sandbox_limits limits;
-    const char *about;
-    char reason[GATE_ERROR_MAX]; /* of the error that ends the running call */
-};
-
-static struct gate_sandbox *sandbox_of(lua_State *L)
-{
-    return *(struct gate_sandbox **)lua_getextraspace(L);
-}
-
-static int64_t cpu_now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-/* ---------------------------------------------------------------- reasons */
-
-/* Writes "file:line: " of the innermost Lua function. Reads the state only: the allocator calls it
- * in the middle of a Lua operation. */
-static void find_place(struct gate_sandbox *sb, char *out, size_t cap)
-{
-    lua_Debug ar;
-    for (int level = 0; level < PLACE_LEVELS && lua_getstack(sb->L, level, &ar); level++) {
-        lua_getinfo(sb->L, "Sl", &ar);
-        if (ar.currentline > 0) {
-            snprintf(out, cap, "%s:%d: ", ar.short_src, ar.currentline);
-            return;
-        }
-    }
-    snprintf(out, cap, "%s: ", sb->about);
-}
-
-__attribute__((format(printf, 2, 3))) static void set_reason(struct gate_sandbox *sb,
-                                                             const char *format, ...)
-{
-    char place[NAME_MAX_LEN];
-    find_place(sb, place, sizeof place);
-    int n = snprintf(sb->reason, sizeof sb->reason, "%s", place);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(sb->reason + n, sizeof sb->reason - (size_t)n, format, args);
-    va_end(args);
-}
-
-/* A script that recurses without end reaches some limit; recursion is then the better reason. */
-static bool is_deep(struct gate_sandbox *sb)
-{
-    lua_Debug ar;
-    return lua_getstack(sb->L, DEEP, &ar) == 1;
-}
-
-static void set_memory_reason(struct gate_sandbox *sb)
-{
-    if (is_deep(sb))
-        set_reason(sb, "stack overflow: more than %d calls deep", DEEP);
-    else
-        set_reason(sb, "memory limit reached (%zu MiB in all, %d MiB for one value)",
-                   sb->setup.memory >> 20, GATE_SANDBOX_OBJECT >> 20);
-}
-
-/* True if the message already begins with "name.lua:12: ". */
-static bool has_place(const char *message, size_t len)
-{
-    for (size_t i = 0; i + 6 < len && i < NAME_MAX_LEN && message[i] != ' '; i++) {
-        if (memcmp(message + i, ".lua:", 5) == 0)
-            return message[i + 5] >= '0' && message[i + 5] <= '9';
-    }
-    return false;
-}
-
-/* Message handler of gate_sandbox_call: turns any error value into sb->reason. Allocates nothing in
- * Lua, so it cannot fail itself. */
-static int on_error(lua_State *L)
-{
-    struct gate_sandbox *sb = sandbox_of(L);
-    if (sb->over != OVER_NO)
-        return 1;
-    size_t len = 0;
-    switch (lua_type(L, 1)) {
-    case LUA_TSTRING: {
-        const char *message = lua_tolstring(L, 1, &len);
-        int shown = len < GATE_ERROR_MAX ? (int)len : GATE_ERROR_MAX;
-        if (has_place(message, len))
-            snprintf(sb->reason, sizeof sb->reason, "%.*s", shown, message);
-        else
-            set_reason(sb, "%.*s", shown, message);
-        break;
-    }
-    case LUA_TNUMBER:
-        set_reason(sb, "%.14g", (double)lua_tonumber(L, 1));
-        break;
-    default:
-        set_reason(sb, "error value is %s%s", lua_isnil(L, 1) ? "" : "a ", luaL_typename(L, 1));
-        break;
-    }
-    return 1;
-}
-
-/* One line of text: control bytes become spaces, a cut UTF-8 sequence at the end goes. */
-static void clean(char *text, bool was_cut)
-{
-    size_t len = strlen(text);
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            text[i] = ' ';
-    }
-    while (was_cut && len > 0 && ((unsigned char)text[len - 1] & 0xc0) == 0x80)
-        text[--len] = '\0';
-    if (was_cut && len > 0 && (unsigned char)text[len - 1] >= 0xc0)
-        text[len - 1] = '\0';
-}
-
-static enum gate_status explain(struct gate_sandbox *sb, int lua_status, struct gate_error *err)
-{
-    if (lua_status == LUA_ERRMEM && sb->reason[0] == '\0')
-        set_memory_reason(sb);
-    else if (sb->reason[0] == '\0')
-        set_reason(sb, "error in error handling");
-    clean(sb->reason, strlen(sb->reason) + 1 == sizeof sb->reason);
-    return gate_fail(err, GATE_EINTERNAL, "%s", sb->reason);
-}
-
 /* ---------------------------------------------------------------- limits */
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
-static void arm(struct gate_sandbox *sb, int step)
+static void set_hook(struct gate_sandbox *sb, int step)
 {
     if (sb->step == step)
         return;
-    /* Setting the hook forgets the instructions since it last fired: charge them all. */
-    sb->left -= sb->step;
     sb->step = step;
     lua_sethook(sb->L, on_count, LUA_MASKCOUNT, step);
 }
 
-/* From here on every instruction raises, until the call has ended. */
-static void set_over(struct gate_sandbox *sb, enum over over)
+/* Outside the hook. Setting it forgets the instructions since it last fired: charge them all. */
+static void arm(struct gate_sandbox *sb, int step)
 {
-    if (sb->over != OVER_NO)
+    if (sb->step != step)
+        sb->left -= sb->step;
+    set_hook(sb, step);
+}
+
+/* From here on every instruction raises, until the call has ended. */
+static void set_over(struct gate_sandbox *sb, enum gate_sandbox_over over)
+{
+    if (sb->over != GATE_OVER_NO)
         return;
-    if (over != OVER_MEMORY && is_deep(sb))
-        set_memory_reason(sb);
-    else if (over == OVER_BUDGET)
-        set_reason(sb, "instruction budget used up (%lld)", (long long)sb->limits.instructions);
-    else if (over == OVER_TIME)
-        set_reason(sb, "time limit reached (%u ms)", sb->limits.cpu_ms);
+    if (over == GATE_OVER_DEPTH || (over != GATE_OVER_MEMORY && gate_sandbox_is_deep(sb)))
+        gate_sandbox_set_memory_reason(sb);
+    else if (over == GATE_OVER_BUDGET)
+        gate_sandbox_set_reason(sb, "instruction budget used up (%lld)",
+                                (long long)sb->limits.instructions);
+    else if (over == GATE_OVER_TIME)
+        gate_sandbox_set_reason(sb, "time limit reached (%u ms)", sb->limits.cpu_ms);
     else if (sb->reason[0] == '\0')
-        set_memory_reason(sb);
+        gate_sandbox_set_memory_reason(sb);
     sb->over = over;
     arm(sb, 1);
 }
@@ -198,36 +72,99 @@ static int raise_over(lua_State *L)
     return lua_error(L);
 }
 
-static bool is_late(struct gate_sandbox *sb)
+/* The clock of the thread's CPU time is a system call, the other one is not. CPU time never goes
+ * faster, so the cheap clock is good enough until it says that a script is slow. */
+static int64_t read_clock(const struct gate_sandbox *sb)
 {
-    int64_t now = cpu_now_us();
-    if (!sb->cpu_started) {
-        sb->cpu_started = true;
-        sb->cpu_start_us = now;
-        return false;
+    struct timespec t;
+    clock_gettime(sb->is_slow ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int normal_step(const struct gate_sandbox *sb)
+{
+    return sb->large_blocks > 0 || sb->large_strings ? STEP_LARGE : STEP_NORMAL;
+}
+
+/* Charges time that the steps since the last look do not explain. A stall of the machine may be
+ * counted as CPU time, so one look charges a part of the budget at most. */
+static void charge_time(struct gate_sandbox *sb)
+{
+    int64_t now = read_clock(sb), ns = (now - sb->looked_ns) / GATE_CPU_SCALE;
+    int64_t steps = sb->looked_left - sb->left;
+    int64_t excess = (ns - NS_PER_LOOK) / NS_PER_STEP - steps;
+    int step = sb->step, normal = normal_step(sb);
+    if (excess > 0) {
+        if (excess > MAX_SURCHARGE)
+            excess = MAX_SURCHARGE;
+        sb->left -= excess;
+        if (!sb->is_slow) {
+            ns = (steps + excess) * NS_PER_STEP; /* the rest may be other threads' time */
+            sb->is_slow = true;
+            now = read_clock(sb);
+        }
     }
-    return now - sb->cpu_start_us > (int64_t)sb->limits.cpu_ms * 1000 * GATE_CPU_SCALE;
+    sb->spent_ns += ns;
+    sb->looked_ns = now;
+    sb->looked_left = sb->left;
+    if (excess > 0 && ns > SLOW_NS)
+        step /= 8;
+    else if (step < normal)
+        step *= 8;
+    if (step > normal)
+        step = normal;
+    set_hook(sb, step > 0 ? step : 1);
 }
 
 static void on_count(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    struct gate_sandbox *sb = sandbox_of(L);
+    struct gate_sandbox *sb = gate_sandbox_of(L);
     sb->left -= sb->step;
+    charge_time(sb);
     if (sb->left < 0)
-        set_over(sb, OVER_BUDGET);
-    else if (is_late(sb))
-        set_over(sb, OVER_TIME);
-    if (sb->over != OVER_NO)
+        set_over(sb, GATE_OVER_BUDGET);
+    else if (sb->spent_ns > (int64_t)sb->limits.cpu_ms * 1000000)
+        set_over(sb, GATE_OVER_TIME);
+    else if (++sb->looks % LOOKS_PER_DEPTH == 0 && gate_sandbox_is_deep(sb))
+        set_over(sb, GATE_OVER_DEPTH);
+    if (sb->over != GATE_OVER_NO)
         raise_over(L);
-    arm(sb, sb->large_blocks > 0 ? STEP_LARGE : STEP_NORMAL);
 }
 
-/* Lua's allocator. What grows is charged to the running call, so that a C function which copies
- * much cannot be called for free. A refusal makes Lua collect everything and ask again. */
+/* May the state have a block of nsize bytes, `growth` more than it had? Charges it to the running
+ * call, so that a C function which copies much cannot be called for free. */
+static bool admit(struct gate_sandbox *sb, bool is_string, size_t nsize, size_t growth)
+{
+    bool fits = nsize <= GATE_SANDBOX_OBJECT && growth <= sb->setup.memory - sb->used &&
+                (!is_string || nsize <= GATE_SANDBOX_STRING + STRING_HEAD);
+    if (!fits) {
+        if (sb->L != NULL && sb->over == GATE_OVER_NO)
+            gate_sandbox_set_memory_reason(sb);
+        return false;
+    }
+    int64_t steps = GATE_SANDBOX_BLOCK_STEPS + (int64_t)(growth / GATE_SANDBOX_BYTES_PER_STEP);
+    if (!sb->running)
+        return true;
+    if (nsize >= LARGE_BLOCK && steps > sb->left) {
+        set_over(sb, GATE_OVER_BUDGET); /* before the work, not after it */
+        return false;
+    }
+    sb->left -= steps;
+    if (is_string && nsize >= LARGE_STRING)
+        sb->large_strings = true;
+    if (sb->left < 0)
+        arm(sb, 1);
+    else if ((nsize >= LARGE_BLOCK || sb->large_strings) && sb->step > STEP_LARGE)
+        arm(sb, STEP_LARGE);
+    return true;
+}
+
+/* Lua's allocator. A refusal makes Lua collect everything and ask again. */
 static void *allocate(void *ud, void *block, size_t osize, size_t nsize)
 {
     struct gate_sandbox *sb = ud;
+    bool is_string = block == NULL && osize == LUA_TSTRING;
     if (block == NULL)
         osize = 0; /* it was the kind of object */
     if (nsize == 0) {
@@ -236,19 +173,8 @@ static void *allocate(void *ud, void *block, size_t osize, size_t nsize)
         sb->large_blocks -= osize >= LARGE_BLOCK;
         return NULL;
     }
-    if (nsize > osize) {
-        size_t growth = nsize - osize;
-        if (nsize > GATE_SANDBOX_OBJECT || growth > sb->setup.memory - sb->used) {
-            if (sb->L != NULL && sb->over == OVER_NO)
-                set_memory_reason(sb);
-            return NULL;
-        }
-        sb->left -= (int64_t)(growth / GATE_SANDBOX_BYTES_PER_STEP);
-        if (sb->running && sb->left < 0)
-            arm(sb, 1);
-        else if (sb->running && nsize >= LARGE_BLOCK && sb->step > STEP_LARGE)
-            arm(sb, STEP_LARGE);
-    }
+    if (nsize > osize && !admit(sb, is_string, nsize, nsize - osize))
+        return NULL;
     void *grown = realloc(block, nsize);
     if (grown == NULL)
         return nsize > osize ? NULL : block; /* Lua counts on shrinking to work */
@@ -259,35 +185,35 @@ static void *allocate(void *ud, void *block, size_t osize, size_t nsize)
 
 void gate_sandbox_charge(lua_State *L, uint64_t steps)
 {
-    struct gate_sandbox *sb = sandbox_of(L);
+    struct gate_sandbox *sb = gate_sandbox_of(L);
     if (sb->left < 0 || steps > (uint64_t)sb->left)
-        set_over(sb, OVER_BUDGET);
+        set_over(sb, GATE_OVER_BUDGET);
     else
         sb->left -= (int64_t)steps;
-    if (sb->over != OVER_NO)
+    if (sb->over != GATE_OVER_NO)
         raise_over(L);
 }
 
 uint64_t gate_sandbox_left(lua_State *L)
 {
-    const struct gate_sandbox *sb = sandbox_of(L);
+    const struct gate_sandbox *sb = gate_sandbox_of(L);
     return sb->left > 0 ? (uint64_t)sb->left : 0;
 }
 
 bool gate_sandbox_is_over(lua_State *L)
 {
-    return sandbox_of(L)->over != OVER_NO;
+    return gate_sandbox_of(L)->over != GATE_OVER_NO;
 }
 
 void gate_sandbox_rethrow(lua_State *L, int lua_status)
 {
-    struct gate_sandbox *sb = sandbox_of(L);
+    struct gate_sandbox *sb = gate_sandbox_of(L);
     if (lua_status == LUA_ERRMEM)
-        set_over(sb, OVER_MEMORY);
-    if (sb->over != OVER_NO)
+        set_over(sb, GATE_OVER_MEMORY);
+    if (sb->over != GATE_OVER_NO)
         raise_over(L);
     /* The reason of a refusal that a collection mended, or of an error that was caught. */
-    sb->reason[0] = '\0';
+    gate_sandbox_forget_reason(sb);
 }
 
 /* ---------------------------------------------------------------- life and calls */
@@ -348,6 +274,32 @@ size_t gate_sandbox_memory(const struct gate_sandbox *sb)
     return sb->used;
 }
 
+bool gate_sandbox_is_full(const struct gate_sandbox *sb)
+{
+    return sb->collected > sb->setup.memory / 2;
+}
+
+/* After a failed call. Tells garbage from what the script keeps, but not so often that calls which
+ * fail are dear because the state holds much. */
+static void collect_some(struct gate_sandbox *sb)
+{
+    if (sb->used <= sb->setup.memory / 2) {
+        sb->collected = 0;
+    } else if (sb->used > sb->collected + sb->setup.memory / 4) {
+        lua_gc(sb->L, LUA_GCCOLLECT);
+        sb->collected = sb->used;
+    }
+}
+
+static void begin_time(struct gate_sandbox *sb)
+{
+    sb->is_slow = normal_step(sb) == STEP_LARGE;
+    sb->looked_ns = read_clock(sb);
+    sb->looked_left = sb->left;
+    sb->spent_ns = 0;
+    sb->looks = 0;
+}
+
 enum gate_status gate_sandbox_call(struct gate_sandbox *sb, const char *about,
                                    const struct gate_sandbox_limits *limits, lua_CFunction fn,
                                    void *arg, struct gate_error *err)
@@ -356,30 +308,30 @@ enum gate_status gate_sandbox_call(struct gate_sandbox *sb, const char *about,
     lua_State *L = sb->L;
     sb->left = limits->instructions;
     sb->limits = *limits;
-    sb->cpu_started = false;
-    sb->over = OVER_NO;
+    sb->over = GATE_OVER_NO;
     sb->about = about;
-    sb->reason[0] = '\0';
+    gate_sandbox_forget_reason(sb);
+    begin_time(sb);
     sb->running = true;
     /* None of these three pushes allocates. */
-    lua_pushcfunction(L, on_error);
+    lua_pushcfunction(L, gate_sandbox_on_error);
     lua_pushcfunction(L, fn);
     lua_pushlightuserdata(L, arg);
     int lua_status = lua_pcall(L, 1, 0, 1);
     sb->running = false;
     enum gate_status status = GATE_OK;
     if (lua_status != LUA_OK)
-        status = explain(sb, lua_status, err);
+        status = gate_sandbox_explain(sb, lua_status, err);
     lua_settop(L, 0);
-    if (sb->over != OVER_NO || lua_status == LUA_ERRMEM)
-        lua_gc(L, LUA_GCCOLLECT);
-    arm(sb, sb->large_blocks > 0 ? STEP_LARGE : STEP_NORMAL);
+    if (lua_status != LUA_OK)
+        collect_some(sb);
+    arm(sb, normal_step(sb));
     return status;
 }
 
 void gate_sandbox_run(lua_State *L, const char *name, struct gate_str text, int arg)
 {
-    char chunk[NAME_MAX_LEN];
+    char chunk[GATE_SANDBOX_NAME];
     snprintf(chunk, sizeof chunk, "=%s", name);
     if (gate_str_starts(text, GATE_STR("\xEF\xBB\xBF"))) {
         text.ptr += 3;
@@ -417,7 +369,7 @@ void gate_sandbox_readonly(lua_State *L, const char *name)
 enum gate_status gate_sandbox_module(lua_State *L, struct gate_str name, struct gate_str *text,
                                      struct gate_error *err)
 {
-    const struct gate_sandbox *sb = sandbox_of(L);
+    const struct gate_sandbox *sb = gate_sandbox_of(L);
     if (sb->setup.module == NULL)
         return gate_fail(err, GATE_EDENIED, "require is not available here");
     return sb->setup.module(sb->setup.module_ctx, name, text, err);

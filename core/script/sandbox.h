@@ -2,14 +2,16 @@
  * sandbox: a Lua state that may run foreign text. Used by the script wing and by config.c for
  * conf/gateway.lua. It sees an allow-list of base, string, table, math and utf8, and modules that
  * its owner hands out through `require`; it has no files, no code loading, no coroutines, no
- * finalizers. Every call has a budget of instructions and CPU time and every state a memory cap;
- * once one of them is used up, nothing that the script does (pcall, xpcall, __close, a comparator,
- * a callback) can keep it running.
+ * finalizers and no __close. Every call has a budget of instructions and CPU time and every state a
+ * memory cap; once one of them is used up, nothing that the script does (pcall, xpcall, a
+ * comparator, a callback) can keep it running.
  *
  * How it holds. Instructions are counted by a count hook. What works outside the hook is charged to
  * the same budget: patterns and table functions (own code, library*.c and pattern.c) by their
- * steps, all other C functions by the bytes that they allocate. All Lua code runs inside
- * gate_sandbox_call; Lua errors never leave it.
+ * steps, what allocates by the blocks and their bytes. An instruction can still be slow (comparing
+ * long strings, a long chain of __index, passing thousands of arguments), so the hook also looks at
+ * the clock, the more often the slower the script is, and charges CPU time that the steps do not
+ * explain. All Lua code runs inside gate_sandbox_call; Lua errors never leave it.
  *
  * Single-threaded: a sandbox belongs to one thread at a time.
  */
@@ -22,10 +24,13 @@
 #include <lua.h>
 
 enum {
-    GATE_SANDBOX_OBJECT = 4 << 20,    /* bytes of one block (string, array part, stack) */
-    GATE_SANDBOX_MAX_FILE = 1 << 20,  /* bytes of one script file */
-    GATE_SANDBOX_MAX_MODULE = 64,     /* bytes of a module name */
-    GATE_SANDBOX_BYTES_PER_STEP = 16, /* bytes that cost as much as one instruction */
+    GATE_SANDBOX_OBJECT = 4 << 20,   /* bytes of one block (part of a table, stack) */
+    GATE_SANDBOX_STRING = 256 << 10, /* bytes of one string */
+    GATE_SANDBOX_MAX_FILE = 1 << 20, /* bytes of one script file */
+    GATE_SANDBOX_MAX_MODULE = 64,    /* bytes of a module name */
+    GATE_SANDBOX_BYTES_PER_STEP = 8, /* bytes that cost as much as one instruction */
+    GATE_SANDBOX_BLOCK_STEPS = 8,    /* what making any block costs beyond its bytes */
+    GATE_SANDBOX_STACK = 1024,       /* bytes of a stack in an error */
 };
 
 struct gate_sandbox;
@@ -63,8 +68,15 @@ enum gate_status gate_sandbox_call(struct gate_sandbox *sb, const char *about,
                                    const struct gate_sandbox_limits *limits, lua_CFunction fn,
                                    void *arg, struct gate_error *err);
 
-/* Bytes that the state holds now. */
+/* The stack of the last call if that failed, else "": one line a level, innermost first, such as
+ * "routing.lua:12: in function 'pick'" or "in 'string.gsub'". Valid until the next call. */
+const char *gate_sandbox_stack(const struct gate_sandbox *sb);
+
+/* Bytes that the state holds now, garbage included. */
 size_t gate_sandbox_memory(const struct gate_sandbox *sb);
+/* After a call that failed: true if most of the memory was still in use after a full collection, so
+ * that the next calls will fail too. */
+bool gate_sandbox_is_full(const struct gate_sandbox *sb);
 
 /* ---- inside a call (all of these may raise) */
 

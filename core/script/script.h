@@ -65,6 +65,8 @@ uint64_t gate_generation_number(const struct gate_generation *g);
 void gate_generation_set_number(struct gate_generation *g, uint64_t number);
 /* All files of conf/ that it was made from. Valid as long as g. */
 const struct gate_sources *gate_generation_sources(const struct gate_generation *g);
+/* True: the same texts of conf/ and of all modules. */
+bool gate_generation_same(const struct gate_generation *a, const struct gate_generation *b);
 /* All mappings of exact names, sorted by name. Any thread. Valid as long as g. */
 const struct gate_mapping *gate_generation_mappings(const struct gate_generation *g, size_t *count);
 
@@ -97,7 +99,8 @@ struct gate_script_pin {
     struct gate_generation *generation; /* retained */
     struct gate_script *script;         /* owned */
     size_t users;                       /* requests, and 1 for being the current one */
-    uint32_t errors;                    /* calls in a row that failed */
+    uint32_t errors;                    /* requests in a row in which a function failed */
+    char why[GATE_ERROR_MAX];           /* the last failure */
 };
 struct gate_script_pin *gate_script_pin_create(struct gate_generation *g,
                                                struct gate_script *script); /* users = 1 */
@@ -111,10 +114,13 @@ void gate_script_pin_drop(struct gate_script_pin *p); /* frees with the last use
 /* ---- model names */
 
 /* What a name stands for: by its exact entry, else by the most specific pattern (the longest text
- * before the first '*' or '?', then the longer pattern, then byte order; a '*' of the target takes
- * what the first '*' of the pattern matched), else by the function of models.lua. *target: the
- * answer, in out or in the generation; empty: the name stands for itself. out holds
- * GATE_SCRIPT_MAX_TARGET bytes. s NULL is not allowed; GATE_EINTERNAL: the function failed. */
+ * before the first '*' or '?', then the longer pattern, then the one with fewer '*', then byte
+ * order; a '*' of the target takes what the first '*' of the pattern matched, which is as little as
+ * it can), else by the function of models.lua. Those of the environment win over all of the file.
+ * Patterns and the function see only names of 1 to GATE_SCRIPT_MAX_NAME bytes without control
+ * characters. *target: the answer, in out or in the generation; empty: the name stands for itself.
+ * out holds GATE_SCRIPT_MAX_TARGET bytes. s NULL is not allowed; GATE_EINTERNAL: the function
+ * failed. */
 enum gate_status gate_script_map(struct gate_script *s, struct gate_str name, char *out,
                                  struct gate_str *target, struct gate_error *err);
 
@@ -167,7 +173,9 @@ struct gate_target {
     struct gate_edits *edits; /* NULL: none; owned by the decision until somebody takes it */
 };
 
-/* What Lua decided. Owned by the caller, who zeroes it first and finishes it. */
+/* What Lua decided. Owned by the caller, who need not zero it: gate_script_route sets everything
+ * that its counts and lengths say is there, and nothing else. The caller finishes it, or may leave
+ * that after a failure. */
 struct gate_decision {
     struct gate_target targets[GATE_SCRIPT_MAX_TARGETS];
     size_t target_count; /* 0 without reject: route returned nil: the model's own name */
@@ -189,7 +197,8 @@ void gate_decision_finish(struct gate_decision *d);
  * strategy = "sticky", tags = { "paid" }, headers = { ["x-tier"] = "gold", ["x-old"] = false },
  * body = { set = { temperature = 0 }, remove = { "user" }, append_system = "...", max_tokens = 4096 },
  * reason = "..." }; all but model may be missing, and model too: then it is the model that the
- * client asked for. Without routing.lua the decision is empty and nothing is called.
+ * client asked for. A list may have a reason of its own, which wins. Edits are in order of their
+ * names. Without routing.lua the decision is empty and nothing is called.
  * GATE_EINTERNAL: the script failed; err says file:line and why, and the state stays usable. */
 enum gate_status gate_script_route(struct gate_script *s, const struct gate_route_view *req,
                                    struct gate_decision *out, struct gate_error *err);

@@ -68,6 +68,10 @@ static void forward(struct serve_request *r)
         query = (struct gate_str){req->path.base + req->query_at + 1,
                                   req->path.len - req->query_at - 1};
     path = (struct gate_str){path.ptr + prefix.len, path.len - prefix.len};
+    if (gate_str_eq(path, GATE_STR("/events")) && serve_method_is(r, "GET")) {
+        serve_events(r);
+        return;
+    }
     struct serve_forward *f = gate_calloc(1, sizeof *f);
     f->request = r;
     r->forward = f;

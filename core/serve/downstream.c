@@ -262,7 +262,7 @@ static size_t client_backlog(const void *client)
     return r->pending.len + (r->in_flight ? r->sending.len : 0);
 }
 
-static const struct gate_client_ops client_ops = {
+const struct gate_client_ops serve_client_ops = {
     .head = client_head,
     .write = client_write,
     .flush = client_flush,
@@ -283,6 +283,7 @@ static void on_dispose(void *p)
         gate_exchange_client_gone(x);
     }
     serve_forward_forget(r);
+    serve_events_forget(r);
     forget_unwatched(r);
     gate_buf_finish(&r->sending);
     gate_buf_finish(&r->pending);
@@ -426,7 +427,7 @@ void serve_refuse(struct serve_request *r, const struct gate_api_error *error,
     struct gate_buf body;
     gate_buf_init(&body, GATE_REFUSAL_MAX);
     struct gate_writer w = gate_buf_writer(&body);
-    gate_pool_default_dialect(r->conn->listener->env->pool)->render_error(error, &w);
+    gate_pool_default_dialect(gate_env_pool(r->conn->listener->env))->render_error(error, &w);
     answer(r, error->status, GATE_STR("application/json"), headers, count, gate_buf_str(&body),
            error->code);
     gate_buf_finish(&body);
@@ -451,7 +452,7 @@ void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops
     struct gate_header headers[MAX_ROUTE_HEADERS];
     struct gate_exchange_input input = {
         .env = r->conn->listener->env,
-        .ops = &client_ops,
+        .ops = &serve_client_ops,
         .client = r,
         .dialect = dialect,
         .method = serve_str(r->req->method),
@@ -465,6 +466,7 @@ void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops
         .peer = gate_str_of(serve_conn_peer(r->conn)),
         .headers = headers,
         .header_count = route_headers(r, headers),
+        .explain = r->explain,
         .started_us = r->started_us,
     };
     serve_watch(r);

@@ -48,6 +48,35 @@ bool serve_check_key(struct serve_request *r, const struct gate_auth *auth)
     return false;
 }
 
+static struct gate_str find_header(const struct serve_request *r, const char *name, size_t len)
+{
+    ssize_t i = h2o_find_header_by_str(&r->req->headers, name, len, -1);
+    return i < 0 ? (struct gate_str){NULL, 0} : serve_str(r->req->headers.entries[i].value);
+}
+
+/* x-gate-explain: 1 shows the decision to whoever has the admin's key, which is the client's own
+ * unless there is one of its own. True: go on. Else the request has been answered. */
+static bool check_explain(struct serve_request *r)
+{
+    const struct gate_auth *admin = r->conn->listener->admin_auth;
+    struct gate_str wanted = find_header(r, H2O_STRLIT("x-gate-explain"));
+    if (wanted.ptr == NULL || gate_str_eq(wanted, GATE_STR("0")))
+        return true;
+    r->explain = admin == NULL ||
+                 gate_auth_key_matches(admin, find_header(r, H2O_STRLIT("x-gate-admin-key")));
+    if (r->explain)
+        return true;
+    const struct gate_api_error error = {
+        .status = 403,
+        .type = GATE_STR("permission_error"),
+        .code = GATE_STR("admin_key_required"),
+        .message = GATE_STR("x-gate-explain shows accounts, so it needs the admin key: send it as "
+                            "x-gate-admin-key, or leave x-gate-explain out."),
+    };
+    serve_refuse(r, &error, NULL, 0);
+    return false;
+}
+
 /* Any origin, no credentials: browsers may call the API with a key of their own. */
 static void answer_preflight(struct serve_request *r)
 {
@@ -95,7 +124,8 @@ static void answer_models(struct serve_request *r, struct gate_str wanted)
     gate_buf_init(&l.json, MAX_LISTING);
     if (wanted.len == 0)
         gate_buf_append(&l.json, GATE_STR("{\"object\":\"list\",\"data\":["));
-    gate_pool_each_model(env->pool, env->generation, put_model, &l);
+    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation, put_model,
+                         &l);
     if (wanted.len > 0 && l.count == 0) {
         char message[GATE_REFUSAL_TEXT];
         struct gate_api_error error;
@@ -174,7 +204,7 @@ static void answer_console(struct serve_request *r, struct gate_str key)
 static void dispatch_v1(struct serve_request *r, struct gate_str path)
 {
     struct gate_env *env = r->conn->listener->env;
-    const struct gate_dialect_ops *dialect = gate_pool_dialect(env->pool, path);
+    const struct gate_dialect_ops *dialect = gate_pool_dialect(gate_env_pool(env), path);
     bool models = gate_str_eq(path, GATE_STR("/v1/models"));
     bool one_model =
         gate_str_starts(path, GATE_STR("/v1/models/")) && path.len > sizeof "/v1/models/" - 1;
@@ -185,12 +215,12 @@ static void dispatch_v1(struct serve_request *r, struct gate_str path)
     } else if (dialect != NULL) {
         if (!serve_method_is(r, "POST"))
             serve_refuse_method(r, "POST, OPTIONS");
-        else
+        else if (check_explain(r))
             serve_start_exchange(r, dialect, NULL);
     } else if (gate_str_eq(path, GATE_STR("/v1/tools/web_search"))) {
         if (!serve_method_is(r, "POST"))
             serve_refuse_method(r, "POST, OPTIONS");
-        else
+        else if (check_explain(r))
             serve_web_search(r);
     } else if (models || one_model) {
         size_t prefix = sizeof "/v1/models/" - 1;

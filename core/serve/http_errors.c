@@ -40,7 +40,7 @@ static void on_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
                       sizeof message, &error);
     gate_buf_init(&body, GATE_REFUSAL_MAX);
     struct gate_writer w = gate_buf_writer(&body);
-    gate_pool_default_dialect(l->env->pool)->render_error(&error, &w);
+    gate_pool_default_dialect(gate_env_pool(l->env))->render_error(&error, &w);
     s->super.do_send = send_body;
     s->body = h2o_strdup(&req->pool, body.ptr, body.len);
     gate_buf_finish(&body);

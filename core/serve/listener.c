@@ -319,6 +319,7 @@ void gate_listener_drain(struct gate_listener *l)
     /* Not h2o_context_request_shutdown: it also starts a clock of HTTP/2, which is not spoken here.
      */
     l->ctx->shutdown_requested = 1;
+    serve_events_end(l);
     gate_timer_arm(l->env->timers, &l->sweep, 0);
 }
 

@@ -60,6 +60,7 @@ struct serve_request {
     struct serve_conn *conn;
     struct gate_exchange *exchange; /* NULL: answered here, or over */
     struct serve_forward *forward;  /* NULL: does not wait for the admin API */
+    struct serve_events *events;    /* NULL: is not the live stream */
     struct gate_buf sending, pending;
     uint64_t started_us;
     uint64_t sending_since_ms;
@@ -69,6 +70,7 @@ struct serve_request {
     bool chunked;    /* the body is framed here, one chunk for each send */
     bool watching;   /* the socket tells when the client leaves */
     bool unwatched;  /* it cannot: the sweep looks instead */
+    bool explain;    /* the client may see why its request went where it went, and wants to */
     bool own_origin; /* no page of another origin may read the answer */
 };
 
@@ -92,6 +94,8 @@ struct serve_search {
 /* search: NULL for a chat request. */
 void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect,
                           const struct serve_search *search);
+/* How answers that come piece by piece are written; the client is the request. */
+extern const struct gate_client_ops serve_client_ops;
 /* From now on it is noticed when the client leaves. For requests whose answer comes later. */
 void serve_watch(struct serve_request *r);
 
@@ -107,6 +111,13 @@ bool serve_is_admin(struct gate_str path);
 void serve_admin(struct serve_request *r);
 /* The client is gone, or the answer is on its way. */
 void serve_forward_forget(struct serve_request *r);
+
+/* events.c: GET /admin/api/events */
+void serve_events(struct serve_request *r);
+/* The client is gone. */
+void serve_events_forget(struct serve_request *r);
+/* All streams of the worker end: it drains. */
+void serve_events_end(struct gate_listener *l);
 
 /* search.c: POST /v1/tools/web_search */
 void serve_web_search(struct serve_request *r);

@@ -16,11 +16,13 @@ static void set_endpoint(void *ctx, const struct gate_endpoint *endpoint)
     b->out->endpoint = (struct gate_endpoint *)endpoint; /* plugins see it as constant */
 }
 
+/* No control bytes; spaces and tabs only where a value may have them. */
 static bool is_clean(struct gate_str s, bool allow_space)
 {
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c < ' ' || c == 0x7f || (!allow_space && c == ' '))
+        bool space = c == ' ' || c == '\t';
+        if (space ? !allow_space : c < ' ' || c == 0x7f)
             return false;
     }
     return true;
@@ -39,30 +41,66 @@ static void set_path(void *ctx, struct gate_str path)
     b->path_given = true;
 }
 
+/* Makes room for n bytes. Header lines may hold a secret, so the place that they leave is wiped. */
+static bool reserve_lines(struct gate_buf *lines, size_t n)
+{
+    struct gate_buf longer;
+    if (n <= lines->cap - lines->len)
+        return true;
+    if (n > lines->max - lines->len)
+        return false;
+    gate_buf_init(&longer, lines->max);
+    size_t wanted = 2 * (lines->len + n);
+    gate_buf_reserve(&longer, wanted < lines->max ? wanted : lines->max);
+    gate_buf_append(&longer, gate_buf_str(lines));
+    gate_buf_wipe(lines);
+    *lines = longer;
+    return true;
+}
+
+static bool append_line(struct gate_buf *lines, struct gate_str name, struct gate_str value)
+{
+    if (name.len > lines->max || value.len > lines->max ||
+        !reserve_lines(lines, name.len + value.len + 4))
+        return false;
+    gate_buf_append(lines, name);
+    gate_buf_append(lines, GATE_STR(": "));
+    gate_buf_append(lines, value);
+    gate_buf_append(lines, GATE_STR("\r\n"));
+    return true;
+}
+
+static bool is_content_type(struct gate_str name)
+{
+    return name.len == sizeof "content-type" - 1 &&
+           strncasecmp(name.ptr, "content-type", name.len) == 0;
+}
+
 static void add_header(void *ctx, struct gate_str name, struct gate_str value)
 {
     struct gate_builder *b = ctx;
-    struct gate_buf *lines = &b->out->own_lines;
     if (name.len == 0 || !is_clean(name, false) || memchr(name.ptr, ':', name.len) != NULL ||
         !is_clean(value, true)) {
         refuse(b, "a header with forbidden bytes");
         return;
     }
-    if (name.len == sizeof "content-type" - 1 &&
-        strncasecmp(name.ptr, "content-type", name.len) == 0)
+    if (is_content_type(name))
         b->out->has_content_type = true;
-    size_t before = lines->len;
-    if (!gate_buf_append(lines, name) || !gate_buf_append(lines, GATE_STR(": ")) ||
-        !gate_buf_append(lines, value) || !gate_buf_append(lines, GATE_STR("\r\n"))) {
-        lines->len = before;
+    if (!append_line(&b->out->own_lines, name, value))
         refuse(b, "too many headers");
-    }
 }
 
 static void set_header_block(void *ctx, struct gate_str lines)
 {
     struct gate_builder *b = ctx;
     b->out->lines = lines;
+}
+
+/* Does edit e, which was given later, stand before other? What is inserted where a replacement
+ * begins stands before what is replaced. */
+static bool comes_first(const struct gate_edit *e, const struct gate_edit *other)
+{
+    return e->off < other->off || (e->off == other->off && e->len == 0 && other->len > 0);
 }
 
 static void add_edit(void *ctx, size_t off, size_t len, struct gate_str text)
@@ -82,13 +120,30 @@ static void add_edit(void *ctx, size_t off, size_t len, struct gate_str text)
         refuse(b, "an edit that is too long");
         return;
     }
-    /* Insertion keeps the list sorted; edits at the same place stay in the order given. */
+    /* Insertion keeps the list sorted; insertions at the same place stay in the order given. */
     size_t at = b->edit_count++;
-    while (at > 0 && b->edits[at - 1].off > off) {
+    while (at > 0 && comes_first(&e, &b->edits[at - 1])) {
         b->edits[at] = b->edits[at - 1];
         at--;
     }
     b->edits[at] = e;
+}
+
+/* Puts the pieces together where they are more than can be sent at once. */
+static void flatten(struct gate_built *r)
+{
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < r->part_count; i++)
+        total += r->parts[i].iov_len;
+    r->flat = gate_alloc(total);
+    for (size_t i = 0; i < r->part_count; i++) {
+        memcpy(r->flat + at, r->parts[i].iov_base, r->parts[i].iov_len);
+        at += r->parts[i].iov_len;
+    }
+    free(r->parts);
+    r->whole = (struct iovec){r->flat, total};
+    r->parts = &r->whole;
+    r->part_count = 1;
 }
 
 /* Turns the edits into body pieces. */
@@ -120,7 +175,80 @@ static void make_parts(struct gate_builder *b)
     }
     if (at < body.len)
         r->parts[r->part_count++] = (struct iovec){(void *)(body.ptr + at), body.len - at};
+    if (r->part_count > GATE_UPSTREAM_MAX_PARTS)
+        flatten(r);
 }
+
+/* ---- what is changed behind a plugin's back */
+
+/* Cuts the first line, with its end, off lines. */
+static struct gate_str take_line(struct gate_str *lines)
+{
+    const char *end = memmem(lines->ptr, lines->len, "\r\n", 2);
+    size_t len = end != NULL ? (size_t)(end - lines->ptr) + 2 : lines->len;
+    struct gate_str line = {lines->ptr, len};
+    *lines = (struct gate_str){lines->ptr + len, lines->len - len};
+    return line;
+}
+
+static bool line_has_name(struct gate_str line, struct gate_str name)
+{
+    return line.len > name.len && line.ptr[name.len] == ':' &&
+           strncasecmp(line.ptr, name.ptr, name.len) == 0;
+}
+
+static bool any_has_name(struct gate_str lines, struct gate_str name)
+{
+    while (lines.len > 0) {
+        if (line_has_name(take_line(&lines), name))
+            return true;
+    }
+    return false;
+}
+
+static void append_others(struct gate_buf *to, struct gate_str lines, struct gate_str name)
+{
+    while (lines.len > 0) {
+        struct gate_str line = take_line(&lines);
+        if (!line_has_name(line, name))
+            gate_buf_append(to, line);
+    }
+}
+
+void gate_builder_drop_header(struct gate_builder *b, struct gate_str name)
+{
+    struct gate_built *r = b->out;
+    struct gate_str lent = {NULL, 0}, own = gate_buf_str(&r->own_lines);
+    struct gate_buf kept;
+    if (name.len == 0)
+        return;
+    if (any_has_name(r->lines, name))
+        lent = r->lines;
+    else if (!any_has_name(own, name))
+        return;
+    /* Room for all of it at once, so that no copy of a secret is left behind by growing. */
+    gate_buf_init(&kept, GATE_BUILT_MAX_HEADERS);
+    if (lent.len > kept.max || gate_buf_reserve(&kept, lent.len + own.len) == NULL) {
+        refuse(b, "too many headers");
+        return;
+    }
+    append_others(&kept, lent, name);
+    append_others(&kept, own, name);
+    gate_buf_wipe(&r->own_lines);
+    r->own_lines = kept;
+    if (lent.len > 0)
+        r->lines = GATE_STR("");
+    if (is_content_type(name))
+        r->has_content_type = false;
+}
+
+void gate_builder_set_header(struct gate_builder *b, struct gate_str name, struct gate_str value)
+{
+    gate_builder_drop_header(b, name);
+    add_header(b, name, value);
+}
+
+/* ---- begin and end */
 
 void gate_builder_init(struct gate_builder *b, struct gate_str body, struct gate_built *out)
 {
@@ -152,8 +280,15 @@ enum gate_status gate_builder_end(struct gate_builder *b, struct gate_str defaul
         refuse(b, "no endpoint");
     if (b->status == GATE_OK && !b->path_given)
         set_path(b, default_path);
-    if (b->status == GATE_OK && !b->out->has_content_type)
-        gate_buf_append(&b->out->own_lines, GATE_STR("content-type: application/json\r\n"));
+    if (b->status == GATE_OK && !b->out->has_content_type &&
+        !append_line(&b->out->own_lines, GATE_STR("content-type"), GATE_STR("application/json")))
+        refuse(b, "too many headers");
+    return gate_builder_end_body(b, who, err);
+}
+
+enum gate_status gate_builder_end_body(struct gate_builder *b, const char *who,
+                                       struct gate_error *err)
+{
     if (b->status == GATE_OK)
         make_parts(b);
     if (b->status == GATE_OK)
@@ -167,6 +302,8 @@ void gate_built_finish(struct gate_built *r)
     gate_buf_finish(&r->path);
     gate_buf_wipe(&r->own_lines);
     gate_buf_finish(&r->text);
+    free(r->flat);
+    r->flat = NULL;
     if (r->parts != &r->whole)
         free(r->parts);
     r->parts = NULL;

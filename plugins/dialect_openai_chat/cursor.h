@@ -1,7 +1,8 @@
 /*
  * cursor: reads JSON from left to right, where it lies, without checking more than it must. Used by
- * inspect.c and usage.c for every event of every stream; inline, because a call for each member
- * would cost more than what it does. Pure functions over bytes that the caller lent, any thread.
+ * inspect.c and usage.c for every event of every stream, and by system.c; inline, because a call
+ * for each member would cost more than what it does. Pure functions over bytes that the caller
+ * lent, any thread.
  */
 #ifndef OPENAI_CHAT_CURSOR_H
 #define OPENAI_CHAT_CURSOR_H
@@ -185,5 +186,48 @@ static inline bool is(struct value v, const char *text, size_t len)
 }
 
 #define IS(v, literal) is((v), (literal), sizeof(literal) - 1)
+
+enum { CURSOR_NO_DIGIT = 16 };
+
+static inline unsigned hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
+           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
+                                  : CURSOR_NO_DIGIT;
+}
+
+/* Does the inside of a string say name, which is plain ASCII? "include\u005fusage" does to every
+ * reader behind us, so it must to us. */
+static inline bool key_is(struct value key, const char *name, size_t len)
+{
+    const char *p = key.ptr, *end = key.ptr + key.len;
+    size_t n = 0;
+
+    if (memchr(key.ptr, '\\', key.len) == NULL)
+        return is(key, name, len);
+    for (; p < end; n++) {
+        unsigned code = (unsigned char)*p++;
+
+        if (code == '\\') {
+            if (end - p < 5 || *p != 'u')
+                return false;
+            code = 0;
+            for (int at = 1; at <= 4; at++) {
+                unsigned digit = hex_digit(p[at]);
+
+                if (digit == CURSOR_NO_DIGIT)
+                    return false;
+                code = code << 4 | digit;
+            }
+            p += 5;
+        }
+        if (n == len || code != (unsigned char)name[n])
+            return false;
+    }
+    return n == len;
+}
+
+#define KEY_IS(key, literal) key_is((key), (literal), sizeof(literal) - 1)
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * dialect_openai_chat: the shape of POST /v1/chat/completions. It is the canonical form of the
- * gateway, so it translates nothing: it tells what stream events carry and what an answer cost, and
- * renders errors.
+ * gateway, so it translates nothing: it tells what stream events carry and what an answer cost,
+ * renders errors, and appends to the system text.
  */
 #include "inspect.h"
+#include "system.h"
 #include "usage.h"
 
 static const struct gate_host *host; /* set once by init, before anything else is called */
@@ -44,6 +45,17 @@ static void render_error_event(const struct gate_api_error *error, const struct 
     gate_write(out, GATE_STR("\n\n"));
 }
 
+static enum gate_status append_system(struct gate_str body, const struct gate_request_facts *facts,
+                                      struct gate_str text, const struct gate_request_builder *out,
+                                      struct gate_error *err)
+{
+    (void)err;
+    openai_chat_append_system(host, body, facts, text, out);
+    return GATE_OK;
+}
+
+static const char *const limit_keys[] = {"max_tokens", "max_completion_tokens", NULL};
+
 static const struct gate_dialect_ops ops = {
     .size = sizeof ops,
     .client_path = "/v1/chat/completions",
@@ -55,6 +67,8 @@ static const struct gate_dialect_ops ops = {
     .ask_usage = openai_chat_ask_usage,
     .read_usage = openai_chat_read_usage,
     .text_bytes = openai_chat_text_bytes,
+    .limit_keys = limit_keys,
+    .append_system = append_system,
 };
 
 GATE_EXPORT const struct gate_plugin gate_plugin = {

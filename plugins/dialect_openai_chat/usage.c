@@ -3,52 +3,11 @@
 #include "cursor.h"
 
 /* include_usage more often than this in one object is nobody's honest request. */
-enum { MAX_REPEATS = 8, NO_DIGIT = 16 };
+enum { MAX_REPEATS = 8 };
 
 #define ASK "{\"include_usage\":true}"
 
 /* ---- asking */
-
-static unsigned hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-           : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-           : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                  : NO_DIGIT;
-}
-
-/* Does a key say name, which is plain ASCII? "include\u005fusage" does to every reader behind us,
- * so it must to us. */
-static bool key_is(struct value key, const char *name, size_t len)
-{
-    const char *p = key.ptr, *end = key.ptr + key.len;
-    size_t n = 0;
-
-    if (memchr(key.ptr, '\\', key.len) == NULL)
-        return is(key, name, len);
-    for (; p < end; n++) {
-        unsigned code = (unsigned char)*p++;
-
-        if (code == '\\') {
-            if (end - p < 5 || *p != 'u')
-                return false;
-            code = 0;
-            for (int at = 1; at <= 4; at++) {
-                unsigned digit = hex_digit(p[at]);
-
-                if (digit == NO_DIGIT)
-                    return false;
-                code = code << 4 | digit;
-            }
-            p += 5;
-        }
-        if (n == len || code != (unsigned char)name[n])
-            return false;
-    }
-    return n == len;
-}
-
-#define KEY_IS(key, literal) key_is((key), (literal), sizeof(literal) - 1)
 
 static void replace(const struct gate_request_builder *out, struct gate_str body, struct value v,
                     struct gate_str text)

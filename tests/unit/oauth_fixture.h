@@ -19,15 +19,52 @@
 #include "pool/login.h"
 #include "tiny_http.h"
 
-/* Instead of the one of instances.c, which needs plugins in files: one instance. */
+/* Instead of those of instances.c, which need plugins in files: pools of one instance or of none.
+ */
 struct gate_pool {
-    struct gate_instance instance;
+    _Atomic uint32_t refs;
+    struct gate_instance *instance; /* retained; NULL: there is none */
 };
 
-struct gate_instance *gate_pool_instances(const struct gate_pool *pool, size_t *count)
+struct gate_instance *const *gate_pool_instances(const struct gate_pool *pool, size_t *count)
 {
-    *count = 1;
-    return &((struct gate_pool *)(uintptr_t)pool)->instance;
+    *count = pool->instance != NULL;
+    return &pool->instance;
+}
+
+struct gate_instance *gate_pool_find(const struct gate_pool *pool, struct gate_str name,
+                                     size_t *position)
+{
+    if (pool->instance == NULL || !gate_str_eq(name, gate_str_of(pool->instance->name)))
+        return NULL;
+    if (position != NULL)
+        *position = 0;
+    return pool->instance;
+}
+
+void gate_instance_retain(struct gate_instance *i)
+{
+    atomic_fetch_add(&i->refs, 1);
+}
+
+void gate_instance_release(struct gate_instance *i)
+{
+    if (atomic_fetch_sub(&i->refs, 1) == 1)
+        free(i);
+}
+
+void gate_pool_retain(struct gate_pool *pool)
+{
+    atomic_fetch_add(&pool->refs, 1);
+}
+
+void gate_pool_release(struct gate_pool *pool)
+{
+    if (pool == NULL || atomic_fetch_sub(&pool->refs, 1) != 1)
+        return;
+    if (pool->instance != NULL)
+        gate_instance_release(pool->instance);
+    free(pool);
 }
 
 /* ---- the service */

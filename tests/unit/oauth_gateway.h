@@ -19,9 +19,9 @@
 
 struct gateway {
     struct provider provider;
-    struct gate_pool pool;
+    struct gate_pool *pool;
     struct gate_config config;
-    struct gate_account_policy policy;
+    struct gate_generation *generation;
     struct gate_quota quota;
     struct gate_value value;
     struct gate_store *store;
@@ -62,11 +62,26 @@ static inline void gateway_make(void *arg)
 {
     struct gateway *g = arg;
     struct gate_error err = {.message = ""};
-    must(gate_roster_create(&g->config, &g->pool, &g->quota, g->store, g->vault, &g->policy,
+    must(gate_roster_create(&g->config, g->pool, &g->quota, g->store, g->vault, g->generation,
                             &g->roster, &err),
          &err);
     must(gate_credentials_create(g->roster, g->control, &g->credentials, &err), &err);
     gate_logins_create(g->roster, g->control, &g->logins);
+}
+
+/* A pool with a new instance "svc" of the provider; NULL: with none. */
+static inline struct gate_pool *pool_of(struct provider *provider)
+{
+    struct gate_pool *pool = gate_calloc(1, sizeof *pool);
+    atomic_init(&pool->refs, 1);
+    if (provider == NULL)
+        return pool;
+    pool->instance = gate_calloc(1, sizeof *pool->instance);
+    atomic_init(&pool->instance->refs, 1);
+    pool->instance->name = (char *)"svc";
+    pool->instance->ops = &provider_ops;
+    pool->instance->state = provider;
+    return pool;
 }
 
 static inline struct gateway *gateway_start(void)
@@ -78,9 +93,9 @@ static inline struct gateway *gateway_start(void)
     must(gate_endpoint_create(gate_str_of(url), GATE_ENDPOINT_OPERATOR, true, &g->provider.endpoint,
                               &err),
          &err);
-    g->pool.instance.name = (char *)"svc";
-    g->pool.instance.ops = &provider_ops;
-    g->pool.instance.state = &g->provider;
+    g->pool = pool_of(&g->provider);
+    atomic_init(&g->config.refs, 1);
+    must(gate_generation_load(NULL, NULL, NULL, 0, 1, &g->generation, &err), &err);
     g->quota.ops = &quota_ops;
     g->value = memory_storage_value(&memory);
     must(gate_store_open(&memory_storage_plugin, &g->value, "memory", 0, &g->store, &err), &err);
@@ -103,6 +118,9 @@ static inline void gateway_stop(struct gateway *g)
     gate_control_destroy(g->control);
     gate_store_close(g->store);
     gate_roster_destroy(g->roster);
+    gate_generation_release(g->generation);
+    gate_pool_release(g->pool);
+    ck_assert_uint_eq(g->config.refs, 1);
     gate_vault_destroy(g->vault);
     gate_endpoint_release(g->provider.endpoint);
     free(g);

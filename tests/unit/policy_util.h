@@ -1,6 +1,6 @@
 /*
- * policy_util: what the tests of conf/accounts.lua share: accounts to choose from, a failure, and
- * what select and on_error are expected to say of them.
+ * policy_util: what the tests of conf/accounts.lua share: accounts to choose from, all accounts of
+ * two providers, a failure, and what select and on_error are expected to say of them.
  */
 #ifndef TESTS_POLICY_UTIL_H
 #define TESTS_POLICY_UTIL_H
@@ -41,10 +41,49 @@ static inline void test_offer_init(struct test_offer *o, size_t count)
             .kind = GATE_CREDENTIAL_API_KEY,
             .weight = 1,
             .numbers = {.in_flight = (uint32_t)(100 - i)},
+            .state = "serving",
         };
     }
     o->facts[0].tags = tags;
     o->facts[0].tag_count = 2;
+}
+
+/* The providers i, with the first `split` of the offer's accounts, j with the others, and empty,
+ * empty1, empty2, ... */
+struct test_all {
+    struct test_offer *offer;
+    size_t split;
+    struct gate_accounts_view view;
+};
+
+static inline bool test_find_provider(void *ctx, struct gate_str provider, size_t *first,
+                                      size_t *count)
+{
+    const struct test_all *all = ctx;
+    *first = *count = 0;
+    if (gate_str_eq(provider, GATE_STR("i"))) {
+        *count = all->split;
+    } else if (gate_str_eq(provider, GATE_STR("j"))) {
+        *first = all->split;
+        *count = all->offer->view.count - all->split;
+    } else if (gate_str_starts(provider, GATE_STR("empty"))) {
+        *first = strtoul(provider.ptr + strlen("empty"), NULL, 10);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static inline void test_read_any(void *ctx, size_t index, struct gate_account_facts *out)
+{
+    struct test_all *all = ctx;
+    test_read_facts(all->offer, index, out);
+}
+
+static inline void test_all_init(struct test_all *all, struct test_offer *offer, size_t split)
+{
+    *all = (struct test_all){.offer = offer, .split = split};
+    all->view = (struct gate_accounts_view){test_find_provider, test_read_any, all};
 }
 
 static inline struct gate_script *test_load_accounts(const struct test_dir *dir, const char *text)
@@ -53,7 +92,7 @@ static inline struct gate_script *test_load_accounts(const struct test_dir *dir,
     struct gate_error err = {0};
     test_dir_write(dir, "conf/accounts.lua", text);
     struct gate_generation *g = test_load(dir);
-    ck_assert_msg(gate_script_create(g, &s, &err) == GATE_OK, "%s", err.message);
+    ck_assert_msg(gate_script_create(g, NULL, &s, &err) == GATE_OK, "%s", err.message);
     gate_generation_release(g);
     return s;
 }

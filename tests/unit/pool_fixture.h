@@ -42,6 +42,7 @@ static void pool_fixture_open(struct pool_fixture *f, size_t accounts)
     f->quota.ops = plugin->ops;
     ck_assert_int_eq(plugin->option_count, 1);
     ck_assert_int_eq(f->quota.ops->instance_create(&f->zone, &f->quota.instance, &err), GATE_OK);
+    atomic_init(&f->instance.refs, 1);
     f->instance.name = (char *)"pool";
     f->instance.ops = &f->ops;
     struct gate_table *t = f->table = gate_calloc(1, sizeof *t);
@@ -53,7 +54,8 @@ static void pool_fixture_open(struct pool_fixture *f, size_t accounts)
         const struct gate_credential credential = {.kind = GATE_CREDENTIAL_NONE};
         snprintf(id, sizeof id, "pool/%zu", i);
         struct gate_entry *e = &t->entries[i];
-        e->account = gate_account_create(id, &f->instance, GATE_CREDENTIAL_API_KEY, &f->quota);
+        e->account = gate_account_create(id, GATE_CREDENTIAL_API_KEY, &f->quota);
+        e->instance = &f->instance;
         ck_assert_int_eq(
             gate_attachment_create(&f->instance, &credential, 1, 0, &e->attachment, &err), GATE_OK);
         e->alias = "";

@@ -129,7 +129,7 @@ static inline struct gate_script *test_load_routing(const struct test_dir *dir, 
     struct gate_error err = {0};
     test_dir_write(dir, "conf/routing.lua", text);
     struct gate_generation *g = test_load(dir);
-    ck_assert_msg(gate_script_create(g, &s, &err) == GATE_OK, "%s", err.message);
+    ck_assert_msg(gate_script_create(g, NULL, &s, &err) == GATE_OK, "%s", err.message);
     gate_generation_release(g);
     return s;
 }
@@ -144,6 +144,19 @@ static inline void test_expect_route(struct gate_script *s, const char *model, c
     if (target != NULL)
         ck_assert_msg(gate_str_eq(d.targets[0].name, gate_str_of(target)), "%s: %.*s", model,
                       (int)d.targets[0].name.len, d.targets[0].name.ptr);
+    gate_decision_finish(&d);
+}
+
+/* target NULL: the name stands for itself. */
+static inline void test_expect_map(struct gate_script *s, const char *name, const char *target)
+{
+    char room[GATE_SCRIPT_MAX_TARGET];
+    struct gate_str got = GATE_STR("untouched");
+    struct gate_error err = {0};
+    ck_assert_msg(gate_script_map(s, gate_str_of(name), room, &got, &err) == GATE_OK, "%s: %s",
+                  name, err.message);
+    ck_assert_msg(gate_str_eq(got, gate_str_of(target != NULL ? target : "")), "%s: %.*s", name,
+                  (int)got.len, got.len > 0 ? got.ptr : "");
 }
 
 static inline void test_expect_error(struct gate_script *s, const char *model, const char *message)

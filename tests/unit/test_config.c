@@ -42,8 +42,8 @@ START_TEST(without_anything_the_defaults_hold)
     /* Nothing is made for a check. */
     ck_assert_ptr_eq(c->api_key, NULL);
     ck_assert_int_ne(access("data", F_OK), 0);
-    gate_config_destroy(c);
-    gate_config_destroy(NULL);
+    gate_config_release(c);
+    gate_config_release(NULL);
 }
 END_TEST
 
@@ -91,7 +91,7 @@ START_TEST(variables_are_read)
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].values.requests_per_day, 1000000000);
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].set, GATE_LIMITS_RPM);
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].values.requests_per_minute, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     setenv("CHAT_RPM_LIMIT", "60", 1);
     setenv("SEARCH_DAILY_LIMIT", "7", 1);
@@ -99,7 +99,7 @@ START_TEST(variables_are_read)
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].values.requests_per_minute, 60);
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_SEARCH].values.requests_per_day, 7);
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].set, GATE_LIMITS_RPD | GATE_LIMITS_RPM);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -127,7 +127,7 @@ START_TEST(empty_variables_count_as_unset)
     ck_assert_ptr_eq(c->alerts.webhook_url, NULL);
     ck_assert_uint_eq(c->limits.kinds[GATE_USAGE_CHAT].set, 0);
     ck_assert_uint_eq(c->warning_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -230,7 +230,7 @@ START_TEST(listen_addresses)
     c = fixture_load();
     ck_assert_str_eq(c->listen_host, listens[_i].host);
     ck_assert_uint_eq(c->listen_port, listens[_i].port);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -277,12 +277,12 @@ START_TEST(mappings_are_read)
     ck_assert(gate_str_eq(c->mappings[1].target, GATE_STR("m\\u0000")));
     ck_assert(gate_str_eq(c->mappings[2].name, GATE_STR("\xc3\xa9")));
     ck_assert(gate_str_eq(c->mappings[2].target, GATE_STR("\"")));
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     setenv("MODEL_MAPPINGS", "{}", 1);
     c = fixture_load();
     ck_assert_uint_eq(c->mapping_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -308,7 +308,7 @@ START_TEST(alerts_are_read)
         setenv("ALERT_WEBHOOK_TYPE", types[i].name, 1);
         c = fixture_load();
         ck_assert_int_eq(c->alerts.webhook_type, types[i].type);
-        gate_config_destroy(c);
+        gate_config_release(c);
     }
     setenv("ALERT_ENABLED", "0", 1);
     setenv("ALERT_WEBHOOK_TYPE", "dingtalk", 1);
@@ -319,7 +319,7 @@ START_TEST(alerts_are_read)
     ck_assert_str_eq(c->alerts.webhook_url, "https://h.example:8443/robot/send?access_token=a%20b");
     ck_assert_str_eq(c->alerts.webhook_secret, "SEC 1");
     ck_assert_uint_eq(c->warning_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -332,7 +332,7 @@ START_TEST(useless_alert_variables_are_warned_of)
     ck_assert_uint_eq(c->warning_count, 1);
     ck_assert_str_eq(c->warnings[0], "ALERT_WEBHOOK_SECRET is set but ALERT_WEBHOOK_URL is not: "
                                      "alerts are logged only");
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     setenv("ALERT_WEBHOOK_URL", "http://h", 1);
     setenv("ALERT_WEBHOOK_TYPE", "slack", 1);
@@ -340,7 +340,7 @@ START_TEST(useless_alert_variables_are_warned_of)
     ck_assert_uint_eq(c->warning_count, 1);
     ck_assert_str_eq(c->warnings[0], "ALERT_WEBHOOK_SECRET is not used: only dingtalk and feishu "
                                      "sign what they are sent");
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -394,7 +394,7 @@ START_TEST(secrets_leave_the_environment)
     ck_assert_int_eq(value[0], '\0');
     ck_assert_str_eq(c->admin_key, good_key);
     ck_assert_str_eq(c->secret, "https://0hK7-rand0m_key.42");
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 

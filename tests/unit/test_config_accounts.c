@@ -49,7 +49,7 @@ START_TEST(some_instances_are_always_there)
     ck_assert_int_eq(i->accounts[0].source, GATE_SOURCE_ENVIRONMENT);
     ck_assert_ptr_eq(i->accounts[0].secret, NULL);
     ck_assert_uint_eq(i->accounts[0].weight, 1);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -94,7 +94,7 @@ START_TEST(variables_make_accounts)
     ck_assert_ptr_eq(getenv("OPENAI_API_KEY"), NULL);
     ck_assert_ptr_eq(getenv("QWEN_CREDS_JSON"), NULL);
     ck_assert_str_eq(fixture_account(c, "qwen/0")->secret, "sk-sp-1");
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -120,7 +120,7 @@ START_TEST(base_addresses_from_variables)
     ck_assert_uint_eq(i->account_count, 0);
     ck_assert(i->implicit);
     ck_assert_uint_eq(c->warning_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     setenv("DASHSCOPE_API_KEY", "sk-1", 1);
     c = fixture_load();
@@ -128,7 +128,7 @@ START_TEST(base_addresses_from_variables)
     ck_assert_str_eq(fixture_option(i, "base_url")->string, "https://h.example/v1");
     ck_assert_ptr_eq(fixture_option(i, "catch_all"), NULL);
     ck_assert_uint_eq(i->account_count, 1);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -223,7 +223,7 @@ START_TEST(accounts_are_read)
     gate_config_scrub_environment(c);
     ck_assert_ptr_eq(getenv("K1"), NULL);
     ck_assert_ptr_eq(getenv("K4"), NULL);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -237,7 +237,7 @@ START_TEST(many_accounts_of_one_provider)
     c = fixture_load();
     ck_assert_uint_eq(c->instances[0].account_count, 1024);
     ck_assert_str_eq(c->instances[0].accounts[1023].id, "a/1023");
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     set_file("local l = {} for i = 1, 1025 do l[i] = { key_env = 'K' } end\n"
              "return { providers = { { name = 'a', plugin = 'b', accounts = l } } }");
@@ -272,7 +272,7 @@ START_TEST(a_provider_without_a_key)
     ck_assert_uint_eq(i->account_count, 0);
     ck_assert_str_eq(fixture_option(i, "plan")->string, "oauth");
     ck_assert(fixture_instance(c, "qwen")->implicit);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -294,7 +294,7 @@ START_TEST(the_file_refines_what_variables_make)
     ck_assert_str_eq(fixture_option(i, "base_url")->string, "http://from-file");
     ck_assert(fixture_option(i, "catch_all")->boolean);
     ck_assert(!i->from_environment);
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     /* Accounts that the file names win over the well-known variable. */
     setenv("MINE", "from-mine", 1);
@@ -310,7 +310,7 @@ START_TEST(the_file_refines_what_variables_make)
                              "itself"));
     gate_config_scrub_environment(c);
     ck_assert_ptr_eq(getenv("OPENAI_API_KEY"), NULL);
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     setenv("OPENAI_API_KEY", "from-env", 1);
     setenv("MINE", "from-mine", 1);
@@ -319,7 +319,7 @@ START_TEST(the_file_refines_what_variables_make)
     c = fixture_load();
     ck_assert_uint_eq(fixture_instance(c, "openai")->account_count, 2);
     ck_assert_uint_eq(c->warning_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     set_file("return { providers = { { name = 'openai', plugin = 'qwen' } } }");
     fixture_refused("gateway.lua: providers: instance \"openai\" uses plugin \"qwen\", but "
@@ -331,7 +331,7 @@ START_TEST(the_file_refines_what_variables_make)
     c = fixture_load();
     ck_assert_str_eq(fixture_instance(c, "openai")->plugin, "qwen");
     ck_assert_uint_eq(fixture_instance(c, "openai")->option_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -435,7 +435,7 @@ START_TEST(oversized_and_binary_key_files)
     set_file(ACCOUNT("{ key_file = 'k' }"));
     c = fixture_load();
     ck_assert_uint_eq(fixture_account(c, "a/0")->secret_len, 64 * 1024);
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     f = fopen("k", "a");
     fputc('x', f);

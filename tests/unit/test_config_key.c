@@ -47,7 +47,7 @@ START_TEST(api_keys)
     ck_assert_str_eq(c->api_key, keys[_i].key);
     ck_assert_uint_eq(c->warning_count, keys[_i].warned ? 1 : 0);
     ck_assert_int_ne(access("data", F_OK), 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -68,7 +68,7 @@ START_TEST(admin_keys)
     ck_assert_str_eq(c->admin_key, keys[_i].key);
     ck_assert_str_eq(c->api_key, "0hK7-rand0m_key.42");
     ck_assert_uint_eq(c->warning_count, keys[_i].warned ? 1 : 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -123,14 +123,14 @@ START_TEST(a_key_is_made_once)
     ck_assert_str_eq(second->api_key, first->api_key);
     check = fixture_load();
     ck_assert_str_eq(check->api_key, first->api_key);
-    gate_config_destroy(second);
-    gate_config_destroy(check);
+    gate_config_release(second);
+    gate_config_release(check);
 
     /* Off loopback a made key is good enough. */
     setenv("LLM_GATE_LISTEN", "0.0.0.0:80", 1);
     second = start();
     ck_assert_str_eq(second->api_key, first->api_key);
-    gate_config_destroy(second);
+    gate_config_release(second);
 
     /* Another one after the file is deleted, also when a crash left an unfinished one. */
     ck_assert_int_eq(unlink("data/api_key"), 0);
@@ -138,8 +138,8 @@ START_TEST(a_key_is_made_once)
     second = start();
     ck_assert(second->api_key_is_new);
     ck_assert_str_ne(second->api_key, first->api_key);
-    gate_config_destroy(second);
-    gate_config_destroy(first);
+    gate_config_release(second);
+    gate_config_release(first);
 }
 END_TEST
 
@@ -156,7 +156,7 @@ START_TEST(an_open_key_file_is_closed)
     ck_assert_str_eq(c->warnings[0],
                      "./data/api_key was open to other users (mode 644): its mode is 0600 now");
     ck_assert_uint_eq(mode_of("data/api_key"), 0600);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 

@@ -55,7 +55,7 @@ START_TEST(every_key_is_read)
     ck_assert_uint_eq(c->quota.option_count, 2);
     ck_assert_uint_eq(c->instance_count, 3);
     ck_assert_ptr_eq(fixture_instance(c, "echo"), NULL);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -76,7 +76,7 @@ START_TEST(the_environment_wins)
     ck_assert_uint_eq(c->drain_ms, 5);
     ck_assert_uint_eq(c->max_attempts, 5);
     ck_assert_uint_eq(c->counter_flush_ms, 6);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -129,7 +129,7 @@ START_TEST(providers_are_read_in_order)
 
     gate_config_scrub_environment(c);
     ck_assert_ptr_eq(getenv("WORK_KEY"), NULL);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -143,7 +143,7 @@ START_TEST(an_echo_of_ones_own)
     ck_assert_uint_eq(c->instance_count, 4);
     ck_assert_str_eq(fixture_option(&c->instances[0], "model")->string, "mirror");
     ck_assert_uint_eq(c->instances[0].account_count, 1);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -269,7 +269,7 @@ START_TEST(scripts_that_fail_name_their_line)
     if (failing[_i].part == NULL) {
         /* Metamethods are not run. */
         ck_assert_int_eq(status, GATE_OK);
-        gate_config_destroy(c);
+        gate_config_release(c);
         return;
     }
     ck_assert_int_eq(status, GATE_EINVAL);
@@ -315,8 +315,8 @@ START_TEST(the_shipped_file_changes_nothing)
     ck_assert_str_eq(with->storage.plugin, without->storage.plugin);
     ck_assert_str_eq(with->quota.plugin, without->quota.plugin);
     ck_assert_uint_eq(with->max_attempts, without->max_attempts);
-    gate_config_destroy(with);
-    gate_config_destroy(without);
+    gate_config_release(with);
+    gate_config_release(without);
 }
 END_TEST
 

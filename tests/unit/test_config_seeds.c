@@ -50,7 +50,7 @@ START_TEST(files_become_accounts)
     ck_seed(c, "qwen-oauth/oauth", "./data/oauth_creds.json",
             "{\"access_token\":\"o\",\"refresh_token\":\"r\"}");
     ck_assert_uint_eq(c->warning_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -68,7 +68,7 @@ START_TEST(files_join_the_variable)
     ck_assert_uint_eq(c->warning_count, 1);
     ck_assert_str_eq(c->warnings[0], "login file \"./qwen_creds_0.json\" is left out: alias: "
                                      "another account has the id \"qwen-oauth/0\"");
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -82,7 +82,7 @@ START_TEST(one_directory_is_read_once)
     c = fixture_load();
     ck_assert_uint_eq(fixture_instance(c, "qwen-oauth")->account_count, 2);
     ck_assert_uint_eq(c->warning_count, 0);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -116,7 +116,7 @@ START_TEST(unusable_files_are_left_out_with_a_warning)
     ck_assert(fixture_instance(c, "qwen-oauth")->implicit);
     ck_assert_uint_eq(c->warning_count, 1);
     ck_assert_str_eq(c->warnings[0], warning);
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -133,7 +133,7 @@ START_TEST(files_open_to_others_are_one_warning)
     ck_assert_uint_eq(c->warning_count, 1);
     ck_assert_str_eq(c->warnings[0], "2 login files are open to every user (one is "
                                      "\"./qwen_creds_b.json\"); expected mode 600");
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 
@@ -151,7 +151,7 @@ START_TEST(files_and_warnings_are_bounded)
     ck_assert_uint_eq(c->warning_count, GATE_CONFIG_MAX_WARNINGS);
     ck_assert_str_eq(c->warnings[GATE_CONFIG_MAX_WARNINGS - 1],
                      "there are more warnings; they show when those above are attended to");
-    gate_config_destroy(c);
+    gate_config_release(c);
 
     for (int i = 0; i < 10; i++) {
         snprintf(path, sizeof path, "qwen_creds_%02d.json", i);
@@ -162,7 +162,7 @@ START_TEST(files_and_warnings_are_bounded)
     ck_assert_uint_eq(c->warning_count, 1);
     ck_assert_str_eq(c->warnings[0],
                      "66 login files were found; those behind the first 64 are left out");
-    gate_config_destroy(c);
+    gate_config_release(c);
 }
 END_TEST
 

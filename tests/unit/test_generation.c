@@ -1,4 +1,4 @@
-/* generation: files of conf/, mappings, modules, references. */
+/* generation: made of sources or of files, modules, references. */
 #include "script_util.h"
 
 #include <pthread.h>
@@ -25,10 +25,11 @@ START_TEST(nothing_configured)
     ck_assert_uint_eq(gate_generation_number(g), 3);
     gate_generation_mappings(g, &count);
     ck_assert_uint_eq(count, 0);
-    ck_assert_uint_eq(gate_generation_map(g, GATE_STR("x")).len, 0);
-    ck_assert_int_eq(gate_script_create(g, &s, &err), GATE_OK);
+    ck_assert_uint_eq(gate_generation_sources(g)->count, 0);
+    ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
     gate_generation_release(g); /* the script keeps it */
     test_expect_route(s, "any", NULL);
+    test_expect_map(s, "any", NULL);
     ck_assert_uint_eq(gate_script_memory(s), 0);
     gate_script_destroy(s);
     gate_script_destroy(NULL);
@@ -47,37 +48,91 @@ START_TEST(shipped_conf_does_nothing)
                   "%s", err.message);
     gate_generation_mappings(g, &count);
     ck_assert_uint_eq(count, 0);
-    ck_assert_int_eq(gate_script_create(g, &s, &err), GATE_OK);
+    ck_assert_ptr_nonnull(gate_sources_find(gate_generation_sources(g), "gateway.lua"));
+    ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
     test_expect_route(s, "gpt-4o", NULL);
+    test_expect_map(s, "gpt-4o", NULL);
     gate_script_destroy(s);
     gate_generation_release(g);
 }
 END_TEST
 
-START_TEST(mappings_merge_and_environment_wins)
+/* Lends one file as sources. */
+static struct gate_sources one_file(const char *name, const char *text)
 {
-    const struct gate_mapping extra[] = {{GATE_STR("z"), GATE_STR("env-z")},
-                                         {GATE_STR("b"), GATE_STR("env-b")}};
+    struct gate_sources s = {0};
+    struct gate_error err = {0};
+    ck_assert_int_eq(gate_sources_put(&s, gate_str_of(name), gate_str_of(text), &err), GATE_OK);
+    return s;
+}
+
+static struct gate_generation *create(const struct gate_sources *sources, const char *script_dir)
+{
     struct gate_generation *g = NULL;
     struct gate_error err = {0};
-    struct test_dir dir;
-    size_t count = 0;
-    test_dir_init(&dir);
-    test_dir_write(&dir, "conf/models.lua", "return { b = 'lua-b', a = 'lua-a', ['a b'] = 'i/m' }");
-    ck_assert_int_eq(gate_generation_load(dir.conf, dir.scripts, extra, 2, 1, &g, &err), GATE_OK);
-    const struct gate_mapping *m = gate_generation_mappings(g, &count);
-    ck_assert_uint_eq(count, 4);
-    ck_assert(gate_str_eq(m[0].name, GATE_STR("a")) && gate_str_eq(m[1].name, GATE_STR("a b")));
-    ck_assert(gate_str_eq(m[2].target, GATE_STR("env-b")));
-    ck_assert(gate_str_eq(gate_generation_map(g, GATE_STR("z")), GATE_STR("env-z")));
-    ck_assert(gate_str_eq(gate_generation_map(g, GATE_STR("a b")), GATE_STR("i/m")));
-    ck_assert_uint_eq(gate_generation_map(g, GATE_STR("c")).len, 0);
-    ck_assert_uint_eq(gate_generation_map(g, GATE_STR("")).len, 0);
+    const struct gate_generation_input in = {.sources = sources, .script_dir = script_dir};
+    ck_assert_msg(gate_generation_create(&in, &g, &err) == GATE_OK, "%s", err.message);
+    return g;
+}
+
+START_TEST(a_draft_is_made_of_sources)
+{
+    struct gate_sources s = one_file("routing.lua", "return function() return 'draft' end");
+    struct gate_script *script = NULL;
+    struct gate_error err = {0};
+    ck_assert_int_eq(gate_sources_put(&s, GATE_STR("tests/a.lua"), GATE_STR("-- t"), &err),
+                     GATE_OK);
+    struct gate_generation *g = create(&s, NULL);
+    ck_assert_uint_eq(gate_generation_number(g), 0);
+    gate_generation_set_number(g, 41);
+    ck_assert_uint_eq(gate_generation_number(g), 41);
+    ck_assert(gate_sources_equal(gate_generation_sources(g), &s));
+    gate_sources_finish(&s); /* it has a copy */
+    ck_assert_str_eq(gate_sources_find(gate_generation_sources(g), "tests/a.lua")->text, "-- t");
+    ck_assert_int_eq(gate_script_create(g, NULL, &script, &err), GATE_OK);
+    test_expect_route(script, "x", "draft");
+    gate_script_destroy(script);
     gate_generation_release(g);
 
-    const struct gate_mapping bad = {GATE_STR("n\n"), GATE_STR("x")};
-    ck_assert_int_eq(gate_generation_load(dir.conf, dir.scripts, &bad, 1, 1, &g, &err),
-                     GATE_EINVAL);
+    s = one_file("routing.lua", "return function() end\nreturn");
+    const struct gate_generation_input in = {.sources = &s};
+    ck_assert_int_eq(gate_generation_create(&in, &g, &err), GATE_EINTERNAL);
+    ck_assert_msg(strncmp(err.message, "routing.lua:2: ", 15) == 0, "%s", err.message);
+    gate_sources_finish(&s);
+}
+END_TEST
+
+START_TEST(the_same_texts_are_the_same)
+{
+    struct test_dir dir;
+    test_dir_init(&dir);
+    test_dir_write(&dir, "scripts/gate/a.lua", "return { n = 1 }");
+    test_dir_write(&dir, "scripts/gate/b.lua", "return { n = 1 }");
+    struct gate_sources s = one_file(
+        "routing.lua", "local ok, b = pcall(require, 'gate.b')\nlocal a = require 'gate.a'\n"
+                       "return function() return 'x' .. a.n end");
+    struct gate_generation *one = create(&s, dir.scripts), *two = create(&s, dir.scripts);
+    ck_assert(gate_generation_same(one, two) && gate_generation_same(one, one));
+    gate_generation_release(two);
+    test_dir_write(&dir, "scripts/gate/a.lua", "return { n = 2 }");
+    two = create(&s, dir.scripts);
+    ck_assert(!gate_generation_same(one, two));
+    gate_generation_release(two);
+    test_dir_write(&dir, "scripts/gate/a.lua", "return { n = 1 }");
+    char path[256];
+    snprintf(path, sizeof path, "%s/gate/b.lua", dir.scripts);
+    ck_assert_int_eq(unlink(path), 0);
+    two = create(&s, dir.scripts);
+    ck_assert(!gate_generation_same(one, two) && !gate_generation_same(two, one));
+    gate_generation_release(two);
+    test_dir_write(&dir, "scripts/gate/b.lua", "return { n = 1 }");
+    struct gate_error err;
+    gate_sources_put(&s, GATE_STR("tests/a.lua"), GATE_STR(""), &err);
+    two = create(&s, dir.scripts);
+    ck_assert(!gate_generation_same(one, two));
+    gate_generation_release(two);
+    gate_generation_release(one);
+    gate_sources_finish(&s);
     test_dir_finish(&dir);
 }
 END_TEST
@@ -93,14 +148,15 @@ START_TEST(many_mappings)
         gate_buf_printf(&text, "[\"name-%d\"] = \"to-%d\",\n", i, i * 3);
     gate_buf_printf(&text, "}\n");
     test_dir_write_bytes(&dir, "conf/models.lua", gate_buf_str(&text));
-    struct gate_generation *g = test_load(&dir);
+    struct gate_script *s = test_load_routing(&dir, "return function() end");
     for (int i = 0; i < 16384; i++) {
         char name[32], target[32];
         snprintf(name, sizeof name, "name-%d", i);
         snprintf(target, sizeof target, "to-%d", i * 3);
-        ck_assert(gate_str_eq(gate_generation_map(g, gate_str_of(name)), gate_str_of(target)));
+        test_expect_map(s, name, target);
     }
-    gate_generation_release(g);
+    ck_assert_uint_lt(gate_script_memory(s), 100 * 1024); /* no worker holds the table */
+    gate_script_destroy(s);
     gate_buf_finish(&text);
     test_dir_write(&dir, "conf/models.lua",
                    "local t = {} for i = 1, 16385 do t['n' .. i] = 'x' end return t");
@@ -146,9 +202,6 @@ START_TEST(files_that_cannot_be_read)
     ck_assert_int_eq(mkdir(path, 0700), 0);
     expect_load_error(&dir, GATE_EIO, "routing.lua: not a regular file");
     ck_assert_int_eq(rmdir(path), 0);
-    ck_assert_int_eq(mkfifo(path, 0600), 0);
-    expect_load_error(&dir, GATE_EIO, "routing.lua: not a regular file");
-    ck_assert_int_eq(unlink(path), 0);
 
     size_t len = GATE_SANDBOX_MAX_FILE;
     char *text = gate_alloc(len + 1);
@@ -157,8 +210,15 @@ START_TEST(files_that_cannot_be_read)
     test_dir_write_bytes(&dir, "conf/routing.lua", (struct gate_str){text, len});
     gate_generation_release(test_load(&dir));
     test_dir_write_bytes(&dir, "conf/routing.lua", (struct gate_str){text, len + 1});
-    expect_load_error(&dir, GATE_EINVAL, "routing.lua: larger than 1048576 bytes");
+    expect_load_error(&dir, GATE_ELIMIT, "routing.lua: larger than 1048576 bytes");
+    test_dir_write(&dir, "conf/routing.lua", "return require 'gate.big'");
+    test_dir_write_bytes(&dir, "scripts/gate/big.lua", (struct gate_str){text, len + 1});
+    expect_load_error(&dir, GATE_EINTERNAL, "gate/big.lua: larger than 1048576 bytes");
     free(text);
+    snprintf(path, sizeof path, "%s/gate/fifo.lua", dir.scripts);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    test_dir_write(&dir, "conf/routing.lua", "return require 'gate.fifo'");
+    expect_load_error(&dir, GATE_EINTERNAL, "gate/fifo.lua: not a regular file");
     test_dir_finish(&dir);
 }
 END_TEST
@@ -186,7 +246,8 @@ START_TEST(references_count_across_threads)
     }
     for (int i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    ck_assert(gate_str_eq(gate_generation_map(g, GATE_STR("a")), GATE_STR("b")));
+    size_t count;
+    ck_assert(gate_str_eq(gate_generation_mappings(g, &count)->target, GATE_STR("b")));
     gate_generation_release(g);
     test_dir_finish(&dir);
 }
@@ -247,7 +308,8 @@ int main(void)
     TCase *tc = tcase_create("generation");
     tcase_add_test(tc, nothing_configured);
     tcase_add_test(tc, shipped_conf_does_nothing);
-    tcase_add_test(tc, mappings_merge_and_environment_wins);
+    tcase_add_test(tc, a_draft_is_made_of_sources);
+    tcase_add_test(tc, the_same_texts_are_the_same);
     tcase_add_test(tc, many_mappings);
     tcase_add_test(tc, wrong_models_file);
     tcase_add_test(tc, files_that_cannot_be_read);

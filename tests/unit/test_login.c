@@ -388,9 +388,9 @@ START_TEST(not_startable)
     on_control(&l.work);
     ck_assert_int_eq(l.work.status, GATE_ENOTFOUND);
     struct gate_provider_ops none = {.size = sizeof none};
-    g->pool.instance.ops = &none;
+    g->pool->instance->ops = &none;
     ck_assert_int_eq(start(&l, NULL, ""), GATE_EINVAL);
-    g->pool.instance.ops = &provider_ops;
+    g->pool->instance->ops = &provider_ops;
     ck_assert_uint_eq(service_requests(&service), 0);
     ck_assert_uint_eq(count_flows(), 0);
 }

@@ -32,7 +32,7 @@ static void expect_no_policy(const char *conf)
     ck_assert(p->strategy == GATE_STRATEGY_ROUND_ROBIN && p->rule_count == 0);
     ck_assert(p->limits.kinds[0].set == 0 && p->limits.kinds[1].set == 0);
     ck_assert_ptr_null(gate_policy_rule(p, GATE_STR("i/0"), GATE_STR("")));
-    ck_assert_int_eq(gate_script_create(g, &s, &err), GATE_OK);
+    ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
     gate_generation_release(g);
     ck_assert(!gate_script_has_select(s) && !gate_script_has_on_error(s));
     test_offer_init(&offer, 2);

@@ -1,4 +1,4 @@
-/* script: the request view, decisions, the gate table, cost. */
+/* script: the request view, the state of a worker, the gate table, cost. */
 #include "script_util.h"
 
 #include "base/log.h"
@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <time.h>
 
-/* ---------------------------------------------------------------- request and decision */
+/* ---------------------------------------------------------------- request */
 
 START_TEST(request_fields)
 {
@@ -78,79 +78,7 @@ START_TEST(request_is_dead_outside_the_call)
 }
 END_TEST
 
-START_TEST(decisions)
-{
-    struct test_dir dir;
-    struct gate_decision d;
-    struct gate_error err = {0};
-    struct gate_route_view view = test_view("list");
-    test_dir_init(&dir);
-    struct gate_script *s = test_load_routing(
-        &dir, "return { route = function(req)\n"
-              "  if req.model == 'list' then return { 'a', { model = 'i/b', total_ms = 5,\n"
-              "    first_token_ms = 30e3, idle_ms = 86400000 }, { model = 'c' } } end\n"
-              "  if req.model == 'one' then return { model = 'x', idle_ms = 0 } end\n"
-              "end }");
-    ck_assert_int_eq(gate_script_route(s, &view, &d, &err), GATE_OK);
-    ck_assert_uint_eq(d.target_count, 3);
-    ck_assert(gate_str_eq(d.targets[0].name, GATE_STR("a")) && d.targets[0].total_ms == 0);
-    ck_assert(gate_str_eq(d.targets[1].name, GATE_STR("i/b")) && d.targets[1].total_ms == 5);
-    ck_assert(d.targets[1].first_token_ms == 30000 && d.targets[1].idle_ms == 86400000);
-    ck_assert(gate_str_eq(d.targets[2].name, GATE_STR("c")));
-    ck_assert_uint_eq(d.text_len, 5);
-    test_expect_route(s, "one", "x");
-    test_expect_route(s, "none", NULL);
-    gate_script_destroy(s);
-    test_dir_finish(&dir);
-}
-END_TEST
-
-START_TEST(wrong_decisions)
-{
-    static const struct {
-        const char *value, *message;
-    } wrong[] = {
-        {"true", "a boolean, expected nil, a model name"},
-        {"7", "a number, expected nil"},
-        {"req", "a userdata, expected nil"},
-        {"''", "an empty string"},
-        {"'a\\nb'", "a model name with control characters"},
-        {"('x'):rep(513)", "a model name of 513 bytes, expected at most 512"},
-        {"{}", "an empty table"},
-        {"{ model = 1 }", "a target whose model is a number"},
-        {"{ total_ms = 5 }", "a target without model"},
-        {"{ model = 'x', modle = 'y' }", "the unknown key 'modle'"},
-        {"{ model = 'x', [true] = 1 }", "a key that is a boolean"},
-        {"{ model = 'x', idle_ms = -1 }", "whose idle_ms is -1, expected whole milliseconds"},
-        {"{ model = 'x', idle_ms = 1.5 }", "whose idle_ms is 1.5"},
-        {"{ model = 'x', idle_ms = 0/0 }", "whose idle_ms is"},
-        {"{ model = 'x', total_ms = 86400001 }", "whose total_ms is 86400001"},
-        {"{ model = 'x', first_token_ms = '5' }", "whose first_token_ms is a string"},
-        {"{ 'a', model = 'x' }", "a table with both list items and other keys"},
-        {"{ 'a', nil, 'c' }", "a list with a hole: item 2 is nil"},
-        {"{ 'a', [1 << 40] = 'c' }", "a list with a hole: item 2 is nil"},
-        {"{ 'a', false }", "a list with a boolean in it"},
-        {"{ 'a', { 'b' } }", "a target with a key that is a number"},
-        {"{ 'a', {} }", "a target without model"},
-        {"{ 1, 2 }", "a list with a number in it"},
-        {"{ '1', '2', '3', '4', '5', '6', '7', '8', '9' }", "more than 8 targets"},
-        {"{ ('a'):rep(512), ('b'):rep(512), ('c'):rep(512), ('d'):rep(512), 'e' }",
-         "model names of more than 2048 bytes in all"},
-    };
-    struct test_dir dir;
-    test_dir_init(&dir);
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        char text[256], message[256];
-        snprintf(text, sizeof text, "\nreturn function(req) return %s end", wrong[i].value);
-        struct gate_script *s = test_load_routing(&dir, text);
-        snprintf(message, sizeof message, "%s", wrong[i].message);
-        test_expect_error(s, "m", message);
-        test_expect_error(s, "m", "routing.lua:2: route returned ");
-        gate_script_destroy(s);
-    }
-    test_dir_finish(&dir);
-}
-END_TEST
+/* ---------------------------------------------------------------- the state */
 
 START_TEST(full_state_is_built_anew)
 {
@@ -181,6 +109,172 @@ START_TEST(full_state_is_built_anew)
     ck_assert_uint_lt(gate_script_memory(s), 100 * 1024);
     test_expect_route(s, "m", "n0");
     gate_script_destroy(s);
+    test_dir_finish(&dir);
+}
+END_TEST
+
+/* A decision need not be zeroed, and one of before leaves nothing behind. */
+START_TEST(every_call_starts_anew)
+{
+    struct test_dir dir;
+    struct gate_decision d;
+    struct gate_error err = {0};
+    memset(&d, 0xa5, sizeof d);
+    test_dir_init(&dir);
+    struct gate_generation *g = test_load(&dir);
+    struct gate_script *s = NULL;
+    ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
+    struct gate_route_view view = test_view("m");
+    ck_assert_int_eq(gate_script_route(s, &view, &d, &err), GATE_OK); /* without routing.lua */
+    ck_assert(d.target_count == 0 && d.reject.status == 0 && d.reason.len == 0 && d.text_len == 0);
+    ck_assert(d.reject.retry_after_ms == 0 && d.reject.code.len == 0);
+    gate_script_destroy(s);
+    gate_generation_release(g);
+
+    memset(&d, 0xa5, sizeof d);
+    s = test_load_routing(&dir,
+                          "return function(req)\n"
+                          "  if req.model == 'no' then return { reject = { status = 499,\n"
+                          "    retry_after_ms = 5 }, reason = 'why' } end\n"
+                          "  if req.model == 'bad' then return { 'a', 5 } end\n"
+                          "  if req.model == 'one' then return 'x' end\n"
+                          "end");
+    static const char *const models[] = {"no", "nil", "one", "bad", "nil", "no", "one"};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++) {
+        bool no = strcmp(models[i], "no") == 0, one = strcmp(models[i], "one") == 0;
+        view = test_view(models[i]);
+        ck_assert_int_eq(gate_script_route(s, &view, &d, &err),
+                         strcmp(models[i], "bad") == 0 ? GATE_EINTERNAL : GATE_OK);
+        ck_assert_uint_eq(d.target_count, one);
+        ck_assert_int_eq(d.reject.status, no ? 499 : 0);
+        ck_assert_uint_eq(d.reject.retry_after_ms, no ? 5 : 0);
+        ck_assert_uint_eq(d.reason.len, no ? 3 : 0);
+        ck_assert_uint_eq(d.text_len, no ? 3 : one ? 1 : 0);
+        if (one) {
+            const struct gate_target *t = &d.targets[0];
+            ck_assert(t->first_token_ms == 0 && t->idle_ms == 0 && t->total_ms == 0);
+            ck_assert(t->retries == -1 && t->strategy == -1);
+            ck_assert(t->tag_count == 0 && t->edits == NULL);
+        }
+    }
+    gate_decision_finish(&d);
+    gate_decision_finish(&d);
+    gate_script_destroy(s);
+    test_dir_finish(&dir);
+}
+END_TEST
+
+START_TEST(notes_are_the_hosts_or_its_own)
+{
+    struct test_dir dir;
+    int64_t value;
+    struct gate_error err = {0};
+    struct gate_script *s = NULL;
+    struct gate_script_host host = {gate_kv_create(), gate_counters_create()};
+    test_dir_init(&dir);
+    gate_script_destroy(test_load_routing(
+        &dir, "return function(req)\n"
+              "  gate.kv.set('last', req.model)\n"
+              "  return 'n' .. gate.counter('calls') .. gate.kv.get('last')\n"
+              "end"));
+    struct gate_generation *g = test_load(&dir);
+    for (int state = 1; state <= 2; state++) {
+        ck_assert_msg(gate_script_create(g, &host, &s, &err) == GATE_OK, "%s", err.message);
+        test_expect_route(s, "a", state == 1 ? "n1a" : "n3a"); /* notes outlive the state */
+        test_expect_route(s, "b", state == 1 ? "n2b" : "n4b");
+        gate_script_destroy(s);
+        ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
+        test_expect_route(s, "c", "n1c"); /* these do not */
+        gate_script_destroy(s);
+    }
+    ck_assert_int_eq(gate_counters_add(host.counters, GATE_STR("calls"), 0, &value), GATE_OK);
+    ck_assert_int_eq(value, 4);
+    gate_generation_release(g);
+
+    /* Loading a file leaves no trace. */
+    test_dir_write(&dir, "conf/routing.lua", "gate.counter('loads')\nreturn function() end");
+    ck_assert_int_eq(gate_generation_load(dir.conf, dir.scripts, NULL, 0, 1, &g, &err),
+                     GATE_EINTERNAL);
+    ck_assert_msg(strstr(err.message, "routing.lua:1: gate.counter can be used only in functions"),
+                  "%s", err.message);
+    gate_kv_destroy(host.kv);
+    gate_counters_destroy(host.counters);
+    test_dir_finish(&dir);
+}
+END_TEST
+
+START_TEST(time_can_be_set)
+{
+    struct test_dir dir;
+    test_dir_init(&dir);
+    struct gate_script *s =
+        test_load_routing(&dir, "return function(req) return 't' .. gate.now() end");
+    gate_script_set_time(s, 1700000000123);
+    test_expect_route(s, "x", "t1700000000123");
+    gate_script_set_time(s, 0);
+    struct gate_route_view view = test_view("x");
+    struct gate_decision d;
+    struct gate_error err;
+    ck_assert_int_eq(gate_script_route(s, &view, &d, &err), GATE_OK);
+    ck_assert_int_ne(strncmp(d.targets[0].name.ptr, "t1700000000123", 14), 0);
+    gate_script_destroy(s);
+    test_dir_finish(&dir);
+}
+END_TEST
+
+START_TEST(a_failure_has_a_stack)
+{
+    struct test_dir dir;
+    test_dir_init(&dir);
+    struct gate_script *s = test_load_routing(&dir, "local function inner(x)\n"
+                                                    "  error('broken ' .. x)\n"
+                                                    "end\n"
+                                                    "return function(req)\n"
+                                                    "  if req.model == 'bad' then inner(1) end\n"
+                                                    "  return req.model\n"
+                                                    "end");
+    ck_assert_str_eq(gate_script_stack(s), "");
+    test_expect_route(s, "good", "good");
+    ck_assert_str_eq(gate_script_stack(s), "");
+    test_expect_error(s, "bad", "routing.lua:2: broken 1");
+    const char *stack = gate_script_stack(s);
+    const char *inner = strstr(stack, "routing.lua:2: in "), *outer = strstr(stack, "routing.lua:5:");
+    ck_assert_msg(inner != NULL && outer != NULL && inner < outer, "%s", stack);
+    gate_script_destroy(s);
+
+    /* Also when the state is built anew after it. */
+    s = test_load_routing(&dir, "local kept = {}\n"
+                                "return function(req)\n"
+                                "  while true do kept[#kept + 1] = ('x'):rep(100000) .. #kept end\n"
+                                "end");
+    test_expect_error(s, "bad", "routing.lua:3: ");
+    ck_assert_uint_lt(gate_script_memory(s), 100 * 1024);
+    ck_assert_msg(strstr(gate_script_stack(s), "routing.lua:3: in ") != NULL, "%s",
+                  gate_script_stack(s));
+    gate_script_destroy(s);
+    test_dir_finish(&dir);
+}
+END_TEST
+
+START_TEST(a_pin_keeps_what_it_began_with)
+{
+    struct test_dir dir;
+    struct gate_script *s = NULL;
+    struct gate_error err = {0};
+    test_dir_init(&dir);
+    test_dir_write(&dir, "conf/routing.lua", "return function() return 'pinned' end");
+    struct gate_generation *g = test_load(&dir);
+    ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
+    struct gate_script_pin *pin = gate_script_pin_create(g, s);
+    ck_assert(pin->generation == g && pin->script == s && pin->users == 1);
+    ck_assert(pin->errors == 0 && pin->why[0] == '\0');
+    gate_generation_release(g);
+    struct gate_script_pin *request = gate_script_pin_use(pin);
+    ck_assert(request == pin && pin->users == 2);
+    gate_script_pin_drop(pin); /* another generation is the current one now */
+    test_expect_route(request->script, "x", "pinned");
+    ck_assert_uint_eq(gate_generation_number(request->generation), 7);
+    gate_script_pin_drop(request);
     test_dir_finish(&dir);
 }
 END_TEST
@@ -310,9 +404,12 @@ int main(void)
     TCase *tc = tcase_create("script");
     tcase_add_test(tc, request_fields);
     tcase_add_test(tc, request_is_dead_outside_the_call);
-    tcase_add_test(tc, decisions);
-    tcase_add_test(tc, wrong_decisions);
     tcase_add_test(tc, full_state_is_built_anew);
+    tcase_add_test(tc, every_call_starts_anew);
+    tcase_add_test(tc, notes_are_the_hosts_or_its_own);
+    tcase_add_test(tc, time_can_be_set);
+    tcase_add_test(tc, a_failure_has_a_stack);
+    tcase_add_test(tc, a_pin_keeps_what_it_began_with);
     tcase_add_test(tc, hash_is_stable);
     tcase_add_test(tc, log_lines_are_bounded);
     tcase_add_test(tc, calls_leave_memory_flat);

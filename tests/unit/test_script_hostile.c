@@ -4,7 +4,7 @@
 
 #include <time.h>
 
-enum { CPU_LIMIT_MS = 3000 }; /* far above the 50 ms of a call: sanitizers are slow */
+enum { CPU_LIMIT_MS = 3000 }; /* far above the 20 ms of a call: sanitizers are slow */
 
 struct hostile {
     const char *body;    /* of attack(req) */
@@ -15,6 +15,7 @@ struct hostile {
 #define BUDGET "instruction budget used up"
 #define MEMORY "memory limit reached"
 #define TIME "time limit reached"
+#define LARGE "resulting string too large"
 
 static const struct hostile HOSTILE[] = {
     /* loops that catch their own end */
@@ -27,7 +28,7 @@ static const struct hostile HOSTILE[] = {
     {"local function f() pcall(f) pcall(f) end f()", NULL, NULL},
     {"local x <close> = setmetatable({}, {__close = function() while true do end end})\n"
      "while true do end",
-     BUDGET, NULL},
+     "'__close' is not available", NULL},
     {"while true do pcall(function() local x <close> = setmetatable({}, {__close = function()\n"
      "while true do pcall(error) end end}) error('x') end) end",
      BUDGET, NULL},
@@ -63,45 +64,45 @@ static const struct hostile HOSTILE[] = {
     {"return setmetatable({}, {__concat = function(a, b) return a .. b end}) .. 'x'",
      "C stack overflow", NULL},
     /* memory */
-    {"return ('x'):rep(1e10)", MEMORY, NULL},
-    {"return ('x'):rep(1e9, ('y'):rep(1e6))", MEMORY, NULL},
+    {"return ('x'):rep(1e10)", LARGE, NULL},
+    {"return ('x'):rep(1e9, ('y'):rep(1e5))", LARGE, NULL},
     {"return ('x'):rep(math.maxinteger)", NULL, NULL},
     {"return (''):rep(math.maxinteger)", "empty string", NULL},
-    {"local t = {} for i = 1, 1e9 do t[i] = i end", MEMORY, NULL},
+    {"local t = {} for i = 1, 1e9 do t[i] = i end", BUDGET, NULL},
     {"local t = {} for i = 1, 1e9 do t[i] = {i} end", NULL, NULL},
     {"for i = 1, 1e9 do kept[i] = ('k'):rep(4096) .. i end", NULL, "local kept = {}"},
     {"while true do pcall(function() for i = 1, 1e9 do kept[i] = {{}, {}} end end) end", NULL,
      "local kept = {}"},
     {"local s = 'x' while true do s = s .. s end", MEMORY, NULL},
-    {"while true do pcall(string.rep, 'x', 1e9) end", MEMORY, NULL},
-    {"local s = ('x'):rep(4e6) while true do s:upper() end", BUDGET, NULL},
-    {"local s = ('x'):rep(2e6) while true do local _ = s .. 'y' end", BUDGET, NULL},
-    {"return table.concat({('x'):rep(3e6), ('y'):rep(3e6)})", MEMORY, NULL},
-    {"local t = {} for i = 1, 5000 do t[i] = ('x'):rep(1000) end return table.concat(t)", MEMORY,
+    {"while true do pcall(string.rep, 'x', 1e9) end", BUDGET, NULL},
+    {"local s = ('x'):rep(2e5) while true do s:upper() end", BUDGET, NULL},
+    {"local s = ('x'):rep(2e5) while true do local _ = s .. 'y' end", BUDGET, NULL},
+    {"return table.concat({('x'):rep(2e5), ('y'):rep(2e5)})", MEMORY, NULL},
+    {"local t = {} for i = 1, 400 do t[i] = ('x'):rep(1000) end return table.concat(t)", MEMORY,
      NULL},
     {"return string.format('%99999d', 1)", "invalid conversion", NULL},
-    {"return ('%s'):rep(1e6):format()", "bad argument", NULL},
+    {"return ('%s'):rep(1e3):format()", "bad argument", NULL},
     {"return select('#', table.unpack({}, 1, 1e8))", NULL, NULL},
     {"return select('#', table.unpack({}, 1, 900000))", NULL, NULL},
     {"return #string.char(table.unpack({}, 1, 1e6))", NULL, NULL},
-    {"return (('x'):rep(3e6)):byte(1, -1)", NULL, NULL},
-    {"return utf8.codepoint(('x'):rep(3e6), 1, -1)", NULL, NULL},
-    {"return ('x'):rep(1e5):gsub('', ('y'):rep(1e5))", MEMORY, NULL},
+    {"return (('x'):rep(2e5)):byte(1, -1)", NULL, NULL},
+    {"return utf8.codepoint(('x'):rep(2e5), 1, -1)", NULL, NULL},
+    {"return ('x'):rep(1e5):gsub('', ('y'):rep(1e5))", BUDGET, NULL},
     /* slow work inside one instruction */
     {"return ('a'):rep(30000):find('.-.-.-.-b')", BUDGET, NULL},
-    {"return ('a'):rep(1e6):match('a*a*a*a*b')", BUDGET, NULL},
-    {"return ('a'):rep(1e6):gsub('a-b', '')", BUDGET, NULL},
-    {"for _ in ('a'):rep(1e6):gmatch('.-.-b') do end", BUDGET, NULL},
-    {"return ('('):rep(1e6):find('%b()')", BUDGET, NULL},
+    {"return ('a'):rep(2e5):match('a*a*a*a*b')", BUDGET, NULL},
+    {"return ('a'):rep(2e5):gsub('a-b', '')", BUDGET, NULL},
+    {"for _ in ('a'):rep(2e5):gmatch('.-.-b') do end", BUDGET, NULL},
+    {"return ('('):rep(2e5):find('%b()')", BUDGET, NULL},
     {"return ('x'):rep(100):gsub('x', function() while true do end end)", BUDGET, NULL},
     {"while true do pcall(string.find, ('a'):rep(30000), '.-.-.-.-b') end", BUDGET, NULL},
-    {"local s = ('a'):rep(2e6) while true do s:find('b', 1, true) end", BUDGET, NULL},
+    {"local s = ('a'):rep(2e5) while true do s:find('b', 1, true) end", BUDGET, NULL},
     {"return ('a'):rep(100):find(('a?'):rep(100) .. ('a'):rep(100))", NULL, NULL},
-    {"local a = ('x'):rep(3e6) local b = ('x'):rep(3e6 - 1) .. 'x' while a == b do end", NULL,
+    {"local a = ('x'):rep(2e5) local b = ('x'):rep(2e5 - 1) .. 'x' while a == b do end", NULL,
      NULL},
-    {"local a = ('x'):rep(3e6) local b = ('x'):rep(3e6 - 1) .. 'y' while a < b do end", NULL, NULL},
-    {"local s = ('0'):rep(4e6) while true do local _ = s + 1 end", NULL, NULL},
-    {"local s = ('0'):rep(4e6) while true do tonumber(s) end", NULL, NULL},
+    {"local a = ('x'):rep(2e5) local b = ('x'):rep(2e5 - 1) .. 'y' while a < b do end", NULL, NULL},
+    {"local s = ('0'):rep(2e5) while true do local _ = s + 1 end", NULL, NULL},
+    {"local s = ('0'):rep(2e5) while true do tonumber(s) end", NULL, NULL},
     {"local t = {} for i = 1, 60000 do t['k' .. i] = i end for k in next, t do t[k] = nil end\n"
      "while true do next(t) end",
      NULL, NULL},
@@ -119,7 +120,7 @@ static const struct hostile HOSTILE[] = {
     {"local t = {3, 2, 1} table.sort(t, function(a, b) t[a] = nil return a < b end) error('s')",
      NULL, NULL},
     {"while true do gate.log('debug', ('x'):rep(1e5)) end", BUDGET, NULL},
-    {"while true do gate.hash(big) end", BUDGET, "local big = ('x'):rep(1e6)"},
+    {"while true do gate.hash(big) end", BUDGET, "local big = ('x'):rep(2e5)"},
     /* odd errors */
     {"error(nil)", "error value is nil", NULL},
     {"error({})", "error value is a table", NULL},
@@ -128,7 +129,7 @@ static const struct hostile HOSTILE[] = {
     {"error(req)", "error value is a userdata", NULL},
     {"local function f() error(f) end f()", "error value is a function", NULL},
     {"xpcall(error, function(m) error(m) end) error('after')", "after", NULL},
-    {"error(('m'):rep(1e6))", "mmmm", NULL},
+    {"error(('m'):rep(2e5))", "mmmm", NULL},
     {"error('\\0\\n\\27[2J')", "routing.lua:", NULL},
     {"assert(false)", "assertion failed!", NULL},
     {"assert(nil, {})", "error value is a table", NULL},

@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define GATE_ABI_MAJOR 1
-#define GATE_ABI_MINOR 1
+#define GATE_ABI_MINOR 2
 
 #define GATE_EXPORT __attribute__((visibility("default")))
 
@@ -511,6 +511,8 @@ struct gate_usage {
     uint64_t cached; /* prompt tokens that came from the upstream's cache */
 };
 
+enum { GATE_MAX_LIMIT_KEYS = 4 };
+
 /* A dialect is the shape of an API, independent of host. The canonical form, through which two
  * different dialects are translated, is the JSON of the OpenAI chat API: request object, completion
  * object and chunk objects. So N dialects need N adapters; when client and provider speak the same
@@ -561,6 +563,22 @@ struct gate_dialect_ops {
      * GATE_EVENT_CONTENT, or in a whole JSON answer; escapes may count as written. Used to estimate
      * where no usage comes, so it must be cheap rather than exact. */
     size_t (*text_bytes)(struct gate_str json);
+
+    /* Since 1.2: what a routing target changes of a request's body. */
+
+    /* Top-level members that bound the length of an answer, ended by NULL, at most
+     * GATE_MAX_LIMIT_KEYS: "max_tokens", ... Where a target clamps, the gateway lowers each of
+     * them and inserts the first where there is none. NULL: such a request is refused. */
+    const char *const *limit_keys;
+    /* Worker. Splices text into what the model is told beside the conversation: behind the system
+     * text that is there, else as a system text of its own in front of the first message. Called
+     * after the provider built its request; body and facts are the client's, text is UTF-8 and not
+     * empty. What the client wrote stays as it is, and a body that holds no conversation too: the
+     * upstream says what is wrong with it. Not GATE_OK: the request is refused, err says why
+     * (GATE_EINVAL where the body is to blame). NULL: such a request is refused. */
+    enum gate_status (*append_system)(struct gate_str body, const struct gate_request_facts *facts,
+                                      struct gate_str text, const struct gate_request_builder *out,
+                                      struct gate_error *err);
 };
 
 /* ---------------------------------------------------------------- filter */

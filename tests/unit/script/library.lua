@@ -76,17 +76,15 @@ do
     local order = setmetatable({}, { __lt = function() return true end, __len = function() return 9 end,
         __eq = function() return true end, __tostring = function() return "T" end })
     assert(order < order and #order == 9 and tostring(order) == "T" and order == setmetatable({}, getmetatable(order)))
-    for _, key in ipairs { "__gc", "__mode", "__call" } do
+    for _, key in ipairs { "__gc", "__mode", "__call", "__close" } do
         raises("is not available", setmetatable, {}, { [key] = "k" })
     end
     raises("cannot have '__newindex'", setmetatable, {}, setmetatable({}, { __newindex = rawget }))
     raises("index is nil", function() getmetatable(object)[nil] = 1 end)
-    local log = {}
-    do
-        local guard <close> = setmetatable({}, { __close = function() log[1] = "closed" end })
-        assert(guard)
-    end
-    assert(log[1] == "closed")
+    raises("non-closable", function()
+        local guard <close> = setmetatable({}, {})
+        return guard
+    end)
 end
 
 -- table

@@ -1,0 +1,69 @@
+/*
+ * live_internal: what the files of live.h share.
+ *
+ *     live.c           life, events, what runs, edits on disk
+ *     live_check.c     what a draft must survive
+ *     live_recent.c    the recent requests of all workers
+ *     live_publish.c   the steps from a draft to what runs
+ *     live_takeover.c  the way back when scripts fail
+ *
+ * Control thread, but for the visits, which run on workers.
+ */
+#ifndef GATE_LIVE_INTERNAL_H
+#define GATE_LIVE_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "live/conf_dir.h"
+#include "live/live.h"
+#include <stdlib.h>
+
+struct live_job;
+
+struct gate_live {
+    struct gate_live_parts parts;
+    struct gate_running running;
+    struct gate_history *history;
+    struct gate_counters *counters;
+    struct gate_workers workers; /* visit NULL: none are connected */
+    void (*told)(void *ctx, struct gate_str event);
+    void *told_ctx;
+    struct gate_watch *watch;
+    struct {
+        struct gate_sources seen; /* what was there when it was read or written last */
+        bool differs, stale;      /* stale: it changed while a publish ran */
+        uint64_t at_ms;
+        struct gate_problems problems;
+    } disk;
+    const char *restart[GATE_LIVE_MAX_RESTART];
+    size_t restart_count;
+    struct live_job *jobs; /* the first one runs */
+    uint64_t failed;       /* the generation that was taken out of service last */
+    bool *gone;            /* set when destroyed inside a callback of its own */
+};
+
+/* live.c */
+const char *live_conf_dir(const struct gate_live *l);
+__attribute__((format(printf, 2, 3))) void live_tell(struct gate_live *l, const char *format, ...);
+/* Logs every problem of a refused set. */
+void live_log_problems(const char *what, const struct gate_problems *problems);
+/* Looks at conf/ again. */
+void live_read_disk(struct gate_live *l);
+struct gate_candidate_base live_base(const struct gate_live *l);
+
+/* live_check.c */
+/* Makes the candidate and runs tests and samples. lenient: what a candidate that could be made does
+ * with tests and samples is a warning. NULL: the report has errors. */
+struct gate_candidate *live_make(struct gate_live *l, const struct gate_sources *sources,
+                                 bool lenient, struct gate_live_report *report);
+/* Tries it on recent requests. */
+void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenient,
+                 const struct gate_trace *const *recent, size_t count,
+                 struct gate_live_report *report);
+
+/* live_publish.c */
+/* The jobs that wait end with an error. */
+void live_cancel_jobs(struct gate_live *l);
+
+#endif

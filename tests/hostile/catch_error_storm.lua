@@ -1,0 +1,11 @@
+-- many errors that are caught; expect: error instruction budget used up
+local function attack()
+    while true do pcall(error, "x") end
+end
+
+return function(req)
+    if req.model == "evil" then
+        return attack()
+    end
+    return "fine"
+end

@@ -1,0 +1,14 @@
+-- ordering long strings; expect: error instruction budget used up
+local a = ("x"):rep(100000)
+local b = ("x"):rep(99999) .. "y"
+
+local function attack()
+    while a < b do end
+end
+
+return function(req)
+    if req.model == "evil" then
+        return attack()
+    end
+    return "fine"
+end

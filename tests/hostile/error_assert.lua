@@ -1,0 +1,11 @@
+-- assert with a table; expect: error error value is a table
+local function attack()
+    assert(nil, {})
+end
+
+return function(req)
+    if req.model == "evil" then
+        return attack()
+    end
+    return "fine"
+end

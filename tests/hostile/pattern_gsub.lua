@@ -1,0 +1,11 @@
+-- gsub that tries every place; expect: error instruction budget used up
+local function attack()
+    return ("a"):rep(100000):gsub("a-b", "")
+end
+
+return function(req)
+    if req.model == "evil" then
+        return attack()
+    end
+    return "fine"
+end

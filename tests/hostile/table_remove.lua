@@ -1,0 +1,11 @@
+-- table.remove from the front of 2^60 elements; expect: error instruction budget used up
+local function attack()
+    table.remove(setmetatable({}, { __len = function() return 1 << 60 end }), 1)
+end
+
+return function(req)
+    if req.model == "evil" then
+        return attack()
+    end
+    return "fine"
+end

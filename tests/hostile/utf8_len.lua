@@ -1,0 +1,13 @@
+-- utf8.len of a long string; expect: error instruction budget used up
+local long = ("\u{20ac}"):rep(30000)
+
+local function attack()
+    while true do utf8.len(long) end
+end
+
+return function(req)
+    if req.model == "evil" then
+        return attack()
+    end
+    return "fine"
+end
