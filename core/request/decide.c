@@ -46,12 +46,15 @@ struct gate_route_view exchange_route_view(const struct gate_exchange *x,
 void exchange_script_failed(struct gate_exchange *x, const char *function,
                             const struct gate_error *err)
 {
-    const char *stack = gate_script_stack(x->script->script);
+    char stack[GATE_SCRIPT_STACK];
+    snprintf(stack, sizeof stack, "%s", gate_script_stack(x->script->script));
+    for (char *p = stack; (p = strchr(p, '\n')) != NULL;)
+        *p = p[1] == '\0' ? '\0' : ';'; /* a line of the log is one line */
     x->script_failed = true;
     gate_log_error("request %.*s: generation %llu: %s failed: %s%s%s", (int)x->in.request_id.len,
                    x->in.request_id.ptr,
                    (unsigned long long)gate_generation_number(x->script->generation), function,
-                   err->message, stack[0] != '\0' ? " | " : "", stack);
+                   err->message, stack[0] != '\0' ? "; stack: " : "", stack);
     snprintf(x->script->why, sizeof x->script->why, "%s: %s", function, err->message);
 }
 

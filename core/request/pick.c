@@ -42,7 +42,10 @@ static uint64_t conversation_hash(const struct gate_exchange *x)
 
 static uint64_t estimate_tokens(const struct gate_exchange *x)
 {
+    const struct gate_edits *edits = exchange_target(x)->edits;
     uint64_t completion = x->facts.max_tokens > 0 ? x->facts.max_tokens : DEFAULT_COMPLETION;
+    if (edits != NULL && edits->max_tokens > 0 && completion > edits->max_tokens)
+        completion = edits->max_tokens;
     uint64_t all = x->in.body.len / BYTES_PER_TOKEN + completion;
     return all < MAX_ESTIMATE ? all : MAX_ESTIMATE;
 }

@@ -137,7 +137,8 @@ enum gate_status gate_script_route(struct gate_script *s, const struct gate_rout
     clear(out);
     if (s->functions.route.file == NULL)
         return GATE_OK;
-    struct gate_decision_call call = {&s->functions.route, req, out, false, 0};
+    struct gate_decision_call call = {
+        .route = &s->functions.route, .req = req, .out = out, .room = &s->edit_room};
     s->api.view = req;
     enum gate_status status =
         gate_script_call(s, ROUTING, &GATE_SCRIPT_CALL_LIMITS, call_route, &call, err);

@@ -21,8 +21,10 @@ struct gate_decision_call {
     const struct gate_script_function *route;
     const struct gate_route_view *req;
     struct gate_decision *out;
-    bool in_list;    /* the target that is being read is one of a list */
-    size_t edit_len; /* bytes of text in the edits of the target that is being read */
+    struct gate_edits **room; /* gate_script.edit_room */
+    bool in_list;             /* the target that is being read is one of a list */
+    bool has_edits;           /* it has headers or a body */
+    size_t edit_len;          /* bytes of text of these */
 };
 
 /* Adds the string or target table on top of the stack to the decision. */
@@ -46,12 +48,12 @@ __attribute__((noreturn)) void gate_decision_refuse_key(lua_State *L,
                                                         const char *owner, const char *expected);
 
 /* The fields `headers` and `body` of a target, on top of the stack. */
-void gate_decision_read_headers(lua_State *L, struct gate_decision_call *call,
-                                struct gate_target *t);
-void gate_decision_read_body(lua_State *L, struct gate_decision_call *call, struct gate_target *t);
-/* When all fields of the target are read: orders its edits and gives back unused memory. */
-void gate_decision_pack_edits(lua_State *L, const struct gate_decision_call *call,
-                              struct gate_target *t);
+void gate_decision_read_headers(lua_State *L, struct gate_decision_call *call);
+void gate_decision_read_body(lua_State *L, struct gate_decision_call *call);
+/* When all fields of the target are read and has_edits is set: what they gave, in order, in a block
+ * of its own. Owner: caller, who must let the decision have it before anything raises. NULL: they
+ * said nothing. */
+struct gate_edits *gate_decision_pack_edits(lua_State *L, const struct gate_decision_call *call);
 
 /* ---- of its edits: append to their text; too much raises */
 

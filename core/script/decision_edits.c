@@ -5,16 +5,24 @@
 
 /* ---------------------------------------------------------------- memory */
 
-/* The edits of a target, with all the room that they may take until they are packed. */
-static struct gate_edits *edits_of(struct gate_decision_call *call, struct gate_target *t)
+/* Where the edits of the target that is being read are collected. The state owns it, so an error in
+ * the middle loses nothing. */
+static struct gate_edits *room_of(struct gate_decision_call *call)
 {
-    if (t->edits == NULL) {
-        struct gate_edits *e = gate_alloc(sizeof *e + GATE_SCRIPT_EDIT_TEXT);
-        *e = (struct gate_edits){.text = (char *)(e + 1)};
-        t->edits = e;
-        call->edit_len = 0;
+    if (*call->room == NULL) {
+        struct gate_edits *e = gate_calloc(1, sizeof *e + GATE_SCRIPT_EDIT_TEXT);
+        e->text = (char *)(e + 1);
+        *call->room = e;
     }
-    return t->edits;
+    if (!call->has_edits) {
+        struct gate_edits *e = *call->room;
+        e->header_count = e->field_count = 0;
+        e->system = (struct gate_str){NULL, 0};
+        e->max_tokens = 0;
+        call->edit_len = 0;
+        call->has_edits = true;
+    }
+    return *call->room;
 }
 
 /* What was put since the text had `from` bytes. */
@@ -130,11 +138,10 @@ static void read_header(lua_State *L, struct gate_decision_call *call, struct ga
     e->headers[e->header_count++] = (struct gate_header){name, value};
 }
 
-void gate_decision_read_headers(lua_State *L, struct gate_decision_call *call,
-                                struct gate_target *t)
+void gate_decision_read_headers(lua_State *L, struct gate_decision_call *call)
 {
     gate_decision_check_table(L, call, "headers", "a table like { [\"x-tier\"] = \"gold\" }");
-    struct gate_edits *e = edits_of(call, t);
+    struct gate_edits *e = room_of(call);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         gate_sandbox_charge(L, 1);
@@ -230,10 +237,10 @@ static void read_remove(lua_State *L, struct gate_decision_call *call, struct ga
     }
 }
 
-void gate_decision_read_body(lua_State *L, struct gate_decision_call *call, struct gate_target *t)
+void gate_decision_read_body(lua_State *L, struct gate_decision_call *call)
 {
     gate_decision_check_table(L, call, "body", "a table like { set = { temperature = 0 } }");
-    struct gate_edits *e = edits_of(call, t);
+    struct gate_edits *e = room_of(call);
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         struct gate_str key = {NULL, 0}, text;
@@ -300,29 +307,26 @@ static struct gate_str moved(struct gate_str s, const char *from, char *to)
     return s.ptr != NULL ? (struct gate_str){to + (s.ptr - from), s.len} : s;
 }
 
-void gate_decision_pack_edits(lua_State *L, const struct gate_decision_call *call,
-                              struct gate_target *t)
+struct gate_edits *gate_decision_pack_edits(lua_State *L, const struct gate_decision_call *call)
 {
-    struct gate_edits *roomy = t->edits;
-    sort(L, call, roomy);
-    struct gate_edits *e = NULL;
-    if (roomy->header_count + roomy->field_count + roomy->system.len + roomy->max_tokens > 0) {
-        e = gate_alloc(sizeof *e + call->edit_len);
-        *e = *roomy;
-        e->text = (char *)(e + 1);
-        memcpy(e->text, roomy->text, call->edit_len);
-        for (size_t i = 0; i < e->header_count; i++) {
-            struct gate_header *h = &e->headers[i];
-            h->name = moved(h->name, roomy->text, e->text);
-            h->value = moved(h->value, roomy->text, e->text);
-        }
-        for (size_t i = 0; i < e->field_count; i++) {
-            struct gate_field_edit *f = &e->fields[i];
-            f->name = moved(f->name, roomy->text, e->text);
-            f->json = moved(f->json, roomy->text, e->text);
-        }
-        e->system = moved(e->system, roomy->text, e->text);
+    struct gate_edits *room = *call->room;
+    sort(L, call, room);
+    if (room->header_count + room->field_count + room->system.len + room->max_tokens == 0)
+        return NULL;
+    struct gate_edits *e = gate_alloc(sizeof *e + call->edit_len);
+    *e = *room;
+    e->text = (char *)(e + 1);
+    memcpy(e->text, room->text, call->edit_len);
+    for (size_t i = 0; i < e->header_count; i++) {
+        struct gate_header *h = &e->headers[i];
+        h->name = moved(h->name, room->text, e->text);
+        h->value = moved(h->value, room->text, e->text);
     }
-    free(roomy);
-    t->edits = e;
+    for (size_t i = 0; i < e->field_count; i++) {
+        struct gate_field_edit *f = &e->fields[i];
+        f->name = moved(f->name, room->text, e->text);
+        f->json = moved(f->json, room->text, e->text);
+    }
+    e->system = moved(e->system, room->text, e->text);
+    return e;
 }

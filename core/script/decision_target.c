@@ -292,10 +292,10 @@ static enum field read_field(lua_State *L, struct gate_decision_call *call, stru
         read_tags(L, call, t);
         break;
     case FIELD_HEADERS:
-        gate_decision_read_headers(L, call, t);
+        gate_decision_read_headers(L, call);
         break;
     case FIELD_BODY:
-        gate_decision_read_body(L, call, t);
+        gate_decision_read_body(L, call);
         break;
     case FIELD_REASON:
         gate_decision_read_reason(L, call);
@@ -316,6 +316,7 @@ static void read_fields(lua_State *L, struct gate_decision_call *call, struct ga
 {
     size_t fields = 0, others = 0;
     bool rejected = false;
+    call->has_edits = false;
     lua_pushnil(L);
     while (lua_next(L, -2)) {
         enum field field = read_field(L, call, t);
@@ -330,8 +331,8 @@ static void read_fields(lua_State *L, struct gate_decision_call *call, struct ga
                            "was asked for)");
     if (rejected && others > 0)
         gate_script_refuse(L, call->route, "a table with both reject and what belongs to a target");
-    if (t->edits != NULL)
-        gate_decision_pack_edits(L, call, t);
+    if (call->has_edits)
+        t->edits = gate_decision_pack_edits(L, call);
     if (rejected || t->name.len > 0)
         return;
     if (call->req->model.len > GATE_SCRIPT_MAX_TARGET)

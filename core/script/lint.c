@@ -19,6 +19,28 @@ static enum gate_lint_file file_of(const char *name)
                                                : GATE_LINT_OTHER;
 }
 
+static bool has_line(const struct gate_problems *list, uint32_t line)
+{
+    for (size_t i = 0; i < list->kept; i++) {
+        if (list->list[i].line == line)
+            return true;
+    }
+    return false;
+}
+
+/* What a line with a syntax error seems to name is not worth a warning. */
+static void drop_noise(struct gate_lint *p)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < p->warnings.kept; i++) {
+        const struct gate_problem *w = &p->warnings.list[i];
+        if (!has_line(&p->lexical, w->line) && !has_line(&p->syntax, w->line))
+            p->warnings.list[kept++] = *w;
+    }
+    p->warnings.count -= p->warnings.kept - kept;
+    p->warnings.kept = kept;
+}
+
 static void append(struct gate_problems *to, const struct gate_problems *from)
 {
     for (size_t i = 0; i < from->kept; i++) {
@@ -65,6 +87,7 @@ void gate_lint_read(const char *file, struct gate_str text, struct gate_problems
     p->text = text;
     gate_lint_lex(p);
     parse(p);
+    drop_noise(p);
     append(&found, &p->lexical);
     append(&found, &p->syntax);
     append(&found, &p->warnings);

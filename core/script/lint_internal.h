@@ -341,6 +341,18 @@ void gate_lint_parse(struct gate_lint *p);
 /* From the '(' of the parameters to `end`; the opener is already open. */
 void gate_lint_body(struct gate_lint *p, bool method);
 
+/* Takes a name, or says that it is missing. Its token, NONE without one. */
+uint32_t gate_lint_take_name(struct gate_lint *p, const char *what);
+/* gate_lint_declare of a name in the text. */
+uint32_t gate_lint_declare_name(struct gate_lint *p, uint32_t token, unsigned kind);
+
+/* ---- lint_assign.c: statements, each read to its end */
+
+void gate_lint_read_local_function(struct gate_lint *p); /* from behind `local function` */
+void gate_lint_read_local(struct gate_lint *p);          /* from behind `local` */
+void gate_lint_read_function(struct gate_lint *p);       /* from `function` */
+void gate_lint_read_expression_statement(struct gate_lint *p);
+
 /* ---- lint_names.c */
 
 /* A global is read: what it is. Warns when there is none of the name. */

@@ -255,6 +255,21 @@ static const char *find_hint(const struct gate_lint *p, struct gate_str owner, s
     return NULL;
 }
 
+/* The hint for a name that is probably a misspelt one of those with a hint. */
+static const char *nearest_hint(const struct gate_lint *p, struct gate_str name, unsigned *least)
+{
+    const char *best = NULL;
+    for (size_t i = 0; i < sizeof HINTS / sizeof HINTS[0]; i++) {
+        struct gate_str known = gate_str_of(HINTS[i].name);
+        unsigned d = gate_lint_distance(name, known);
+        if (d < *least && memchr(known.ptr, '.', known.len) == NULL) {
+            *least = d;
+            best = HINTS[i].name;
+        }
+    }
+    return best == NULL ? NULL : find_hint(p, GATE_STR(""), gate_str_of(best));
+}
+
 /* The local variable in scope whose name is nearer than *least. */
 static bool nearest_local(const struct gate_lint *p, struct gate_str word, unsigned *least,
                           struct gate_str *out)
@@ -294,32 +309,35 @@ static bool is_enough(struct gate_lint *p)
     return true;
 }
 
+/* The hint for a global, and for its field where one is read. */
+static const char *hint_for(const struct gate_lint *p, struct gate_str name)
+{
+    const char *hint = NULL;
+    if (gate_lint_type(p) == GATE_TK('.') && gate_lint_peek(p, 1) == GATE_TK_NAME)
+        hint = find_hint(p, name, gate_lint_text(p, p->at + 1));
+    return hint != NULL ? hint : find_hint(p, GATE_STR(""), name);
+}
+
 static void warn_undefined(struct gate_lint *p, uint32_t token)
 {
-    struct gate_str name = gate_lint_text(p, token), member = {NULL, 0}, like = {NULL, 0};
-    const char *hint = NULL, *global;
+    static const names gate = {"gate", NULL};
+    struct gate_str name = gate_lint_text(p, token), like = {NULL, 0};
+    const char *hint = hint_for(p, name), *global;
     char shown[GATE_LINT_SHOWN];
     unsigned least = gate_lint_allowed(name.len) + 1;
-    if (p->tokens[p->at].type == GATE_TK('.') && gate_lint_peek(p, 1) == GATE_TK_NAME) {
-        member = gate_lint_text(p, p->at + 1);
-        hint = find_hint(p, name, member);
+    if (hint == NULL) {
+        nearest_local(p, name, &least, &like);
+        global = nearer(name, GLOBALS, &least);
+        if (global == NULL && p->file != GATE_LINT_GATEWAY)
+            global = nearer(name, gate, &least);
+        if (global != NULL)
+            like = gate_str_of(global);
+        hint = nearest_hint(p, name, &least);
     }
-    if (hint == NULL)
-        hint = find_hint(p, GATE_STR(""), name);
     gate_lint_show(p, token, shown);
-    if (hint != NULL) {
+    if (hint != NULL)
         gate_lint_warn(p, token, "undefined_global", "%s is not available: %s", shown, hint);
-        return;
-    }
-    nearest_local(p, name, &least, &like);
-    global = nearer(name, GLOBALS, &least);
-    if (global == NULL && p->file != GATE_LINT_GATEWAY) {
-        static const names gate = {"gate", NULL};
-        global = nearer(name, gate, &least);
-    }
-    if (global != NULL)
-        like = gate_str_of(global);
-    if (like.len > 0)
+    else if (like.len > 0)
         gate_lint_warn(p, token, "undefined_global", "%s is not defined; did you mean '%.*s'?",
                        shown, (int)like.len, like.ptr);
     else
@@ -346,11 +364,20 @@ unsigned gate_lint_global(struct gate_lint *p, uint32_t token)
 
 void gate_lint_global_write(struct gate_lint *p, uint32_t token, bool function)
 {
+    struct gate_str name = gate_lint_text(p, token), like;
+    unsigned least = gate_lint_allowed(name.len) + 1;
     char shown[GATE_LINT_SHOWN];
     if (p->own_env || is_enough(p))
         return;
-    gate_lint_warn(p, token, "global_write", "the global %s cannot be set: declare it with '%s'",
-                   gate_lint_show(p, token, shown), function ? "local function" : "local");
+    gate_lint_show(p, token, shown);
+    if (nearest_local(p, name, &least, &like))
+        gate_lint_warn(p, token, "global_write",
+                       "the global %s cannot be set; did you mean the local '%.*s'?", shown,
+                       (int)like.len, like.ptr);
+    else
+        gate_lint_warn(p, token, "global_write",
+                       "the global %s cannot be set: declare it with '%s'", shown,
+                       function ? "local function" : "local");
 }
 
 /* ---------------------------------------------------------------- fields */

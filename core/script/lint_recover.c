@@ -96,7 +96,7 @@ struct gate_problem *gate_lint_missing(struct gate_lint *p, const char *format, 
     struct gate_problem *problem = fail(p, p->at, format, args);
     va_end(args);
     if (problem != NULL && !first && begins && !(before->flags & GATE_TOKEN_LINES)) {
-        problem->line = before->line;
+        p->last_line = problem->line = before->line;
         problem->column = before->column + (before->end - before->at);
         problem->end_column = problem->column + 1;
     }
@@ -214,19 +214,22 @@ static bool closes(unsigned type)
            type == GATE_TK(']');
 }
 
-/* Does the token begin a line that is as far to the left as the line of the opener? */
-static bool is_outside(const struct gate_lint *p, const struct gate_lint_token *t, uint32_t opener)
+/* Does token i begin a line that is as far to the left as the line of the opener? Beginning in the
+ * same column means that only where the lines between are indented. */
+static bool is_outside(const struct gate_lint *p, uint32_t i, uint32_t opener)
 {
-    const struct gate_lint_token *o = &p->tokens[opener];
+    const struct gate_lint_token *o = &p->tokens[opener], *t = &p->tokens[i];
     if (!(t->flags & GATE_TOKEN_FIRST) || t->type == GATE_TK_EOF || t->line <= o->line)
         return false;
-    return closes(t->type) ? t->indent < o->indent : t->indent <= o->indent;
+    if (t->indent != o->indent || closes(t->type))
+        return t->indent < o->indent;
+    return t[-1].indent > o->indent || (is_bracket(o->type) && o[1].line == o->line);
 }
 
 bool gate_lint_is_left(struct gate_lint *p)
 {
     const struct gate_lint_opener *o = innermost(p);
-    if (p->guided && p->may_close > 0 && o != NULL && is_outside(p, gate_lint_current(p), o->token))
+    if (p->guided && p->may_close > 0 && o != NULL && is_outside(p, p->at, o->token))
         p->left = true;
     return p->left;
 }
@@ -263,7 +266,7 @@ static uint32_t find_closer(const struct gate_lint *p, uint32_t opener, unsigned
                 return 0;
             brackets--;
         } else if (begins_statement(t->type) || t->type == GATE_TK_END ||
-                   is_outside(p, t, opener)) {
+                   is_outside(p, i, opener)) {
             return 0;
         }
     }
@@ -283,7 +286,7 @@ static void expect_closer(struct gate_lint *p, uint32_t opener, bool found)
                                     gate_lint_show(p, p->at, now));
     else
         problem =
-            gate_lint_error(p, p->at, "%s expected to close %s%s", closer_of(o->type), name, place);
+            gate_lint_missing(p, "%s expected to close %s%s", closer_of(o->type), name, place);
     if (problem == NULL)
         return;
     mark_opener(p, problem, opener);
@@ -432,7 +435,7 @@ void gate_lint_check_last(struct gate_lint *p)
     char name[GATE_LINT_SHOWN];
     if (t->type == GATE_TK_EOF || closes(t->type) || p->left)
         return;
-    if (o != NULL && is_outside(p, t, o->token)) {
+    if (o != NULL && is_outside(p, p->at, o->token)) {
         p->left = true;
         return;
     }

@@ -32,7 +32,13 @@ void gate_counters_each(const struct gate_counters *c,
 
 /* ---- key-value: one thread */
 
-enum gate_kv_type { GATE_KV_NONE = 0, GATE_KV_BOOLEAN, GATE_KV_INTEGER, GATE_KV_NUMBER, GATE_KV_STRING };
+enum gate_kv_type {
+    GATE_KV_NONE = 0,
+    GATE_KV_BOOLEAN,
+    GATE_KV_INTEGER,
+    GATE_KV_NUMBER,
+    GATE_KV_STRING
+};
 
 struct gate_kv_value {
     enum gate_kv_type type;

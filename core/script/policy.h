@@ -94,8 +94,9 @@ struct gate_account_facts {
 
 /* All accounts, for gate.accounts(provider) (a list as select gets it, with the same fields) and
  * gate.provider(provider) (sums: accounts, serving, in_flight, requests_minute, requests_day,
- * tokens_day, requests_left_today (nil: no limit), latency_ms (of the fastest serving one; nil)).
- * Lent for the call. */
+ * tokens_day, requests_left_today (of those that serve, cool down or are limited; nil: one of these
+ * has no limit), latency_ms (of the fastest serving one; nil)). Lent for the call. At most 65,536
+ * accounts of one instance. */
 struct gate_accounts_view {
     /* Where the instance's accounts are; false: there is no such instance. */
     bool (*find)(void *ctx, struct gate_str provider, size_t *first, size_t *count);

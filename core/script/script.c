@@ -112,6 +112,7 @@ void gate_script_destroy(struct gate_script *s)
         gate_counters_destroy(s->notes.counters);
     }
     gate_generation_release(s->generation);
+    free(s->edit_room);
     free(s);
 }
 

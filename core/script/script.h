@@ -109,7 +109,8 @@ static inline struct gate_script_pin *gate_script_pin_use(struct gate_script_pin
     p->users++;
     return p;
 }
-void gate_script_pin_drop(struct gate_script_pin *p); /* frees with the last user */
+/* Frees with the last user. NULL is fine. */
+void gate_script_pin_drop(struct gate_script_pin *p);
 
 /* ---- model names */
 
@@ -195,10 +196,10 @@ void gate_decision_finish(struct gate_decision *d);
  * target tables; or { reject = { status = 429, message = "...", code = "...", retry_after_ms = n },
  * reason = "..." }. A target table is { model = "...", first_token_ms, idle_ms, total_ms, retries,
  * strategy = "sticky", tags = { "paid" }, headers = { ["x-tier"] = "gold", ["x-old"] = false },
- * body = { set = { temperature = 0 }, remove = { "user" }, append_system = "...", max_tokens = 4096 },
- * reason = "..." }; all but model may be missing, and model too: then it is the model that the
- * client asked for. A list may have a reason of its own, which wins. Edits are in order of their
- * names. Without routing.lua the decision is empty and nothing is called.
+ * body = { set = { temperature = 0 }, remove = { "user" }, append_system = "...",
+ * max_tokens = 4096 }, reason = "..." }; all but model may be missing, and model too: then it is
+ * the model that the client asked for. A list may have a reason of its own, which wins. Edits are
+ * in order of their names. Without routing.lua the decision is empty and nothing is called.
  * GATE_EINTERNAL: the script failed; err says file:line and why, and the state stays usable. */
 enum gate_status gate_script_route(struct gate_script *s, const struct gate_route_view *req,
                                    struct gate_decision *out, struct gate_error *err);

@@ -27,6 +27,7 @@ struct gate_script {
     bool owns_notes;               /* they belong to this state */
     struct gate_views views;
     struct gate_script_functions functions;
+    struct gate_edits *edit_room;  /* of decision_edits.c; owned, NULL until a target has edits */
     char stack[GATE_SCRIPT_STACK]; /* of the last call that failed: `sandbox` may be a newer one */
 };
 

@@ -18,6 +18,8 @@ struct gate_script_pin *gate_script_pin_create(struct gate_generation *g,
 
 void gate_script_pin_drop(struct gate_script_pin *p)
 {
+    if (p == NULL)
+        return;
     assert(p->users > 0);
     if (--p->users > 0)
         return;

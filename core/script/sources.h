@@ -1,8 +1,8 @@
 /*
  * sources: the text of all files of conf/ as one set: gateway.lua, models.lua, routing.lua,
- * accounts.lua and the policy tests tests/<name>.lua. A generation is made from such a set; history,
- * drafts and publishing handle nothing smaller. Any thread; an object belongs to one thread at a
- * time unless it is part of a generation, where it never changes.
+ * accounts.lua and the policy tests tests/<name>.lua. A generation is made from such a set;
+ * history, drafts and publishing handle nothing smaller. Any thread; an object belongs to one
+ * thread at a time unless it is part of a generation, where it never changes.
  */
 #ifndef GATE_SCRIPT_SOURCES_H
 #define GATE_SCRIPT_SOURCES_H
@@ -28,8 +28,9 @@ struct gate_sources {
 
 /* The names that have a meaning: the four files, and tests/<[a-z0-9_-]+>.lua. */
 bool gate_sources_is_name(struct gate_str name);
-/* Reads a directory (NULL or missing: an empty set). Regular files of known names only; links are
- * followed. GATE_EIO, GATE_ELIMIT: err names the file. */
+/* Reads a directory (NULL or missing: an empty set). Files of known names only; links are followed.
+ * GATE_EIO (also for what is no regular file, and for a link that leads nowhere), GATE_ELIMIT: err
+ * names the file. */
 enum gate_status gate_sources_read(const char *conf_dir, struct gate_sources *out,
                                    struct gate_error *err);
 void gate_sources_copy(const struct gate_sources *from, struct gate_sources *to);

@@ -4,10 +4,10 @@
  * single-threaded.
  *
  * An account in Lua is a light userdata: the number of the call, the list that the account is in,
- * its place there and what is meant (the account, its limits, its tags) in one word. So a call makes
- * no garbage, and an account that was kept from an earlier call is known by its number. The list of
- * all accounts of a provider, and the provider, are such words, too. Scripts get no light userdata
- * from elsewhere and cannot make one.
+ * its place there and what is meant (the account, its limits, its tags) in one word. So a call
+ * makes no garbage, and an account that was kept from an earlier call is known by its number. The
+ * list of all accounts of a provider, and the provider, are such words, too. Scripts get no light
+ * userdata from elsewhere and cannot make one.
  */
 #ifndef GATE_SCRIPT_VIEWS_H
 #define GATE_SCRIPT_VIEWS_H

@@ -1,7 +1,8 @@
 /*
- * zone: time zones for gate.time: how far local time is from UTC at a moment. Names are those of the
- * system's zoneinfo (TZif files, RFC 9636); a file is read once in a process, by the first who asks
- * for it, and kept for good. The C library's TZ is process-wide state and is left alone. Any thread.
+ * zone: time zones for gate.time: how far local time is from UTC at a moment. Names are those of
+ * the system's zoneinfo (TZif files, RFC 9636); a file is read once in a process, by the first who
+ * asks for it, and kept for good. The C library's TZ is process-wide state and is left alone. Any
+ * thread.
  */
 #ifndef GATE_SCRIPT_ZONE_H
 #define GATE_SCRIPT_ZONE_H

@@ -1,9 +1,10 @@
-// Short runs of the two long tests (./dev chaos, ./dev crash): failing accounts under load, and a
-// gateway that is killed under load.
+// Short runs of the three long tests (./dev chaos, ./dev crash, ./dev publish): failing accounts under
+// load, a gateway that is killed under load, scripts that are published under load.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chaos } from '../chaos/chaos.mjs';
 import { crash } from '../chaos/crash.mjs';
+import { publish } from '../chaos/publish.mjs';
 import { sanitized } from './helper.mjs';
 
 const seed = Number(process.env.GATE_TEST_SEED ?? Date.now() % 1000000);
@@ -32,3 +33,16 @@ test('kill -9 under load: no account, no credential and no count before the last
         assert.equal(result.kills, rounds);
         assert.ok(result.requests > 0 && result.added > 0, `nothing was going on: ${show(result)}`);
     });
+
+test('scripts published under load: every answer is of exactly one generation', async (t) => {
+    const result = await publish({
+        publishes: sanitized ? 30 : 80, seconds: sanitized ? 6 : 8, clients: sanitized ? 6 : 16,
+    });
+    const { publishes, requests, mixed, failed, stale, problems } = result;
+    t.diagnostic(JSON.stringify(result));
+    assert.deepEqual({ mixed, failed, stale }, { mixed: 0, failed: 0, stale: 0 },
+        problems.join('\n'));
+    assert.deepEqual(problems, []);
+    assert.equal(publishes, sanitized ? 30 : 80);
+    assert.ok(requests > 10 * publishes, `hardly anything was asked: ${requests}`);
+});

@@ -22,7 +22,7 @@ import {
 
 const calls = sanitized ? 3 : 25; // of each script
 const pause = sanitized ? 0 : 4; // ms between two of them
-const quietCalls = 60; // normal requests of a quiet time, at least
+const quietCalls = 60; // normal requests between two attacks
 const upstreamDelay = 5; // ms; a model that answers far faster than any does
 const connections = 8;
 const factor = 2; // what the issue allows
@@ -149,16 +149,12 @@ class Load {
 }
 
 const scripts = readScripts();
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 let mock, gateway;
 before(async () => {
     ({ mock, gateway } = await startPair({ conf: { 'routing.lua': routing(scripts) } }));
     mock.otherwise({ body: '{"choices":[]}', delay: upstreamDelay });
 });
-after(async () => {
-    agent.destroy();
-    await stopAll(gateway, mock);
-});
+after(() => stopAll(gateway, mock));
 
 function checkAnswer(script, answer) {
     const mayAnswer = script.expected.includes('answer');
@@ -187,46 +183,43 @@ test(`${scripts.length} hostile scripts do not slow down other requests`, async 
     const load = new Load(gateway);
     const quiet = [];
     const hostile = [];
-    const slowest = { ratio: 0, name: '' };
-    const bad = [];
+    let before = await load.quiet();
+    const measure = async (script) => {
+        const times = await attack(script, load);
+        const behind = await load.quiet();
+        quiet.push(...behind);
+        hostile.push(...times);
+        // A short quiet time has no p99 worth the name: the baseline is that of the whole run, or
+        // of the times next to the attack if the machine was slower then.
+        const baseline = Math.max(p99([...before, ...behind]), p99(quiet));
+        before = behind;
+        script.ratio = Math.min(script.ratio ?? Infinity, p99(times) / baseline);
+    };
+    let rest = scripts;
     let repeated = 0;
-    const first = await load.quiet();
-    assert.ok(first.length >= quietCalls - connections);
-    for (const script of scripts) {
-        let best = Infinity;
-        for (let i = 0; i < tries && best > factor; i++) {
-            repeated += i > 0 ? 1 : 0;
-            const around = await load.quiet();
-            const times = await attack(script, load);
-            around.push(...(await load.quiet()));
-            quiet.push(...around);
-            hostile.push(...times);
-            // A short quiet time has no p99 worth the name: all of them so far are the baseline.
-            best = Math.min(best, p99(times) / Math.max(p99(around), p99(quiet)));
-            if (sanitized) {
-                break;
-            }
+    for (let i = 0; i < tries && rest.length > 0; i++) {
+        repeated += i > 0 ? rest.length : 0;
+        for (const script of rest) {
+            await measure(script);
         }
-        script.ratio = best;
-        if (best > slowest.ratio) {
-            Object.assign(slowest, { ratio: best, name: script.name });
-        }
-        if (best > factor) {
-            bad.push(`${script.name} ${best.toFixed(2)}x`);
-        }
+        rest = sanitized ? [] : rest.filter((script) => script.ratio > factor);
     }
     await load.stop();
+    const worst = scripts.reduce((a, b) => (b.ratio > a.ratio ? b : a));
     const ratio = p99(hostile) / p99(quiet);
     console.log(
         `hostile: ${scripts.length} scripts, ${calls} calls each, ${repeated} repeated; ` +
             `normal requests: quiet ${quiet.length}, p50 ${ms(quantile(quiet, 0.5))}, ` +
             `p99 ${ms(p99(quiet))} ms; during attacks ${hostile.length}, ` +
             `p50 ${ms(quantile(hostile, 0.5))}, p99 ${ms(p99(hostile))} ms; ` +
-            `${ratio.toFixed(2)}x; worst ${slowest.name} ${slowest.ratio.toFixed(2)}x`,
+            `${ratio.toFixed(2)}x; worst ${worst.name} ${worst.ratio.toFixed(2)}x`,
     );
     if (!sanitized) {
         assert.ok(ratio <= factor, `p99 ${ratio.toFixed(2)}x`);
-        assert.deepEqual(bad, []);
+        assert.deepEqual(
+            rest.map(({ name, ratio: own }) => `${name} ${own.toFixed(2)}x`),
+            [],
+        );
     }
 });
 

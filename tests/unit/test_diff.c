@@ -367,8 +367,7 @@ static bool run_patch(const char *old, const char *diff)
     }
     int status;
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFEXITED(status));
-    ck_assert(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 127);
+    ck_assert(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 127));
     return WEXITSTATUS(status) == 0;
 }
 
@@ -403,14 +402,11 @@ START_TEST(patch_takes_them)
         free(diff);
     }
     printf("patch applied %d diffs\n", ran);
-    unlink(old);
-    unlink(path);
-    rmdir(dir);
+    ck_assert_int_eq(unlink(old) | unlink(path) | rmdir(dir), 0);
 }
 END_TEST
 
 /* ---- time */
-
 static char *numbered(uint32_t count, uint32_t every, const char *word)
 {
     struct gate_buf b;
@@ -422,7 +418,7 @@ static char *numbered(uint32_t count, uint32_t every, const char *word)
     return text;
 }
 
-/* The bound is generous: an analyser of memory may look on. */
+/* The bound is wide: sanitizers are slow. */
 static void timed(const char *what, const char *from, const char *to)
 {
     struct gate_diff_lines lines;
@@ -431,7 +427,7 @@ static void timed(const char *what, const char *from, const char *to)
     uint64_t took_us = gate_clock_mono_us() - start_us;
     printf("%s: %.1f ms, %zu lines added, %zu removed\n", what, (double)took_us / 1000, lines.added,
            lines.removed);
-    ck_assert_uint_lt(took_us, 5 * 1000 * 1000);
+    ck_assert_uint_lt(took_us, 5000000);
     char *applied = apply(from, diff);
     ck_assert_str_eq(applied, to);
     free(applied);

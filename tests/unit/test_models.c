@@ -281,9 +281,9 @@ START_TEST(the_environment_wins)
               gate_str_eq(m[2].target, GATE_STR("env-f")));
     gate_generation_release(g);
 
-    static const struct gate_mapping bad[] = {
-        {{"n\n", 2}, {"x", 1}}, {{"", 0}, {"x", 1}},     {{"n", 1}, {NULL, 0}},
-        {{"n", 1}, {"", 0}},    {{"n?", 2}, {"x*", 2}}, {{"n*", 2}, {"**", 2}}};
+    static const struct gate_mapping bad[] = {{{"n\n", 2}, {"x", 1}}, {{"", 0}, {"x", 1}},
+                                              {{"n", 1}, {NULL, 0}},  {{"n", 1}, {"", 0}},
+                                              {{"n?", 2}, {"x*", 2}}, {{"n*", 2}, {"**", 2}}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         ck_assert_int_eq(gate_generation_load(dir.conf, dir.scripts, &bad[i], 1, 1, &g, &err),
                          GATE_EINVAL);
@@ -324,8 +324,7 @@ START_TEST(a_file_has_bounds)
                           strstr(err.message, files[i].message) != NULL,
                       "%s\nexpected %s", err.message, files[i].message);
     }
-    struct gate_script *s =
-        load_models(&dir, "return { ['a*'] = '*' .. ('x'):rep(256) }", NULL, 0);
+    struct gate_script *s = load_models(&dir, "return { ['a*'] = '*' .. ('x'):rep(256) }", NULL, 0);
     char name[GATE_SCRIPT_MAX_NAME + 1], target[GATE_SCRIPT_MAX_TARGET + 1];
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = '\0';
@@ -364,8 +363,7 @@ START_TEST(the_three_files_share_a_state)
     gate_script_destroy(s);
 
     /* Without functions the file is not even run in a worker. */
-    test_dir_write(&dir, "conf/models.lua",
-                   "require('gate.shared').next()\nreturn { a = 'data' }");
+    test_dir_write(&dir, "conf/models.lua", "require('gate.shared').next()\nreturn { a = 'data' }");
     s = test_load_routing(&dir, "local shared = require 'gate.shared'\n"
                                 "return function() return 'r' .. shared.next() end");
     test_expect_map(s, "a", "data");

@@ -124,7 +124,7 @@ static const struct {
     {"\nreturn {", "accounts.lua:2: unexpected symbol near <eof>"},
     {"local x\nreturn x.y", "accounts.lua:2: attempt to index a nil value"},
     {"return { limit = {} }", "accounts.lua: unknown key \"limit\", expected strategy, limits, "
-                              "accounts, select or on_error"},
+                              "accounts, select, on_error or on_response"},
     {"return { 'sticky' }", "unknown key [1], expected strategy, limits"},
     {"return { ['strategy\\0'] = 'x' }", "unknown key \"strategy"},
     {"return setmetatable({}, {})", "what the file returned is a table with a metatable"},

@@ -314,7 +314,7 @@ START_TEST(full_state_is_built_anew)
                                  "  if req.model ~= 'fill' then return accounts[#kept + 1] end\n"
                                  "  local page = {}\n"
                                  "  kept[#kept + 1] = page\n"
-                                 "  for i = 1, 100 do page[i] = ('x'):rep(4000) .. #kept .. i end\n"
+                                 "  for i = 1, 60 do page[i] = ('x'):rep(4000) .. #kept .. i end\n"
                                  "end }");
     for (int i = 0; i < 100 && status == GATE_OK; i++)
         status = gate_script_select(s, &o.view, &req, &out, &err);

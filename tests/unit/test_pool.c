@@ -312,10 +312,42 @@ static Suite *suite(void)
     tcase_add_test(c, weights_are_exact_in_every_round);
     tcase_add_test(c, a_conversation_stays_yields_and_comes_back);
     tcase_add_test(c, in_turn_is_exact_and_skips_who_is_away);
+    tcase_add_test(c, tags_narrow_the_choice);
     suite_add_tcase(s, traces);
     suite_add_tcase(s, c);
     return s;
 }
+
+/* Accounts that lack a tag are passed by, also as a last resort. */
+START_TEST(tags_narrow_the_choice)
+{
+    static const struct gate_str has[] = {{"eu", 2}, {"paid", 4}}, wants[] = {{"paid", 4}};
+    struct pool_fixture f;
+    struct gate_choice c;
+    pool_fixture_open(&f, 3);
+    f.table->entries[1].tags = has;
+    f.table->entries[1].tag_count = 2;
+    f.table->entries[2].tags = has;
+    f.table->entries[2].tag_count = 1;
+    f.select.tags = wants;
+    f.select.tag_count = 1;
+    f.select.now_ms = START;
+    for (int i = 0; i < 6; i++) {
+        ck_assert_int_eq(gate_select(&f.select, &c), GATE_SELECT_CHOSEN);
+        ck_assert_ptr_eq(c.entry, &f.table->entries[1]);
+        ck_assert_uint_eq(c.skipped_count, 2);
+        ck_assert_int_eq(c.skipped[1].skip, GATE_SKIP_TAGS);
+        pool_fixture_end(&f, &c, GATE_OUTCOME_ANSWERED, 1, START);
+    }
+    f.table->entries[1].enabled = false;
+    for (size_t i = 0; i < 3; i += 2)
+        gate_health_set(f.table->entries[i].account, GATE_CONDITION_COOLING, START + 1000, "",
+                        START);
+    ck_assert_int_eq(gate_select(&f.select, &c), GATE_SELECT_NONE);
+    ck_assert_uint_eq(c.free_at_ms, 0); /* waiting for the two would not help */
+    pool_fixture_close(&f);
+}
+END_TEST
 
 int main(void)
 {

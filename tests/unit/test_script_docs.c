@@ -272,6 +272,17 @@ static void answer_on_error(const struct example *e, char *text, struct gate_buf
         gate_buf_printf(out, " cooldown_ms=%llu", (unsigned long long)d.cooldown_ms);
 }
 
+static void answer_map(const struct example *e, const char *name, struct gate_buf *out)
+{
+    char room[GATE_SCRIPT_MAX_TARGET];
+    struct gate_str target;
+    struct gate_error err = {0};
+    if (gate_script_map(e->script, gate_str_of(name), room, &target, &err) != GATE_OK)
+        gate_buf_printf(out, "error: %s", err.message);
+    else
+        gate_buf_append(out, target.len > 0 ? target : GATE_STR("(own name)"));
+}
+
 /* ---------------------------------------------------------------- examples */
 
 /* What becomes of the request, in the words of the page. */
@@ -285,8 +296,7 @@ static void answer(const struct example *e, char *request, struct gate_buf *out)
     if (strcmp(request, "file") == 0 || e->generation == NULL) {
         gate_buf_printf(out, "error: %s", e->err.message);
     } else if (strcmp(e->file, "models.lua") == 0) {
-        struct gate_str target = gate_generation_map(e->generation, gate_str_of(request));
-        gate_buf_append(out, target.len > 0 ? target : GATE_STR("(own name)"));
+        answer_map(e, request, out);
     } else if (strcmp(e->file, "routing.lua") == 0) {
         answer_route(e, request, out);
     } else {
@@ -339,7 +349,7 @@ static void run_block(const char *text, size_t len)
     test_dir_write(&dir, path, block);
     if (gate_generation_load(dir.conf, GATE_SOURCE_DIR "/scripts", NULL, 0, 1, &e.generation,
                              &e.err) == GATE_OK)
-        ck_assert_int_eq(gate_script_create(e.generation, &e.script, &e.err), GATE_OK);
+        ck_assert_int_eq(gate_script_create(e.generation, NULL, &e.script, &e.err), GATE_OK);
     else
         ck_assert_msg(strstr(block, "\n--> file => ") != NULL, "%s\n%s", block, e.err.message);
     ck_assert_msg(check_lines(&e, block) > 0, "no --> line in\n%s", block);

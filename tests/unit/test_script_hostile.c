@@ -206,7 +206,7 @@ static struct gate_script *load(const struct test_dir *dir, const struct hostile
     test_dir_write(dir, "conf/routing.lua", text);
     ck_assert_msg(gate_generation_load(dir->conf, dir->scripts, NULL, 0, 1, &g, &err) == GATE_OK,
                   "%s\n%s", text, err.message);
-    ck_assert_msg(gate_script_create(g, &s, &err) == GATE_OK, "%s\n%s", text, err.message);
+    ck_assert_msg(gate_script_create(g, NULL, &s, &err) == GATE_OK, "%s\n%s", text, err.message);
     gate_generation_release(g);
     return s;
 }

@@ -33,8 +33,8 @@ static void expect_read_error(const struct test_dir *dir, enum gate_status statu
 
 START_TEST(names)
 {
-    static const char *const good[] = {"gateway.lua",  "models.lua",       "routing.lua",
-                                       "accounts.lua", "tests/a.lua",      "tests/0_-z.lua",
+    static const char *const good[] = {"gateway.lua",  "models.lua",      "routing.lua",
+                                       "accounts.lua", "tests/a.lua",     "tests/0_-z.lua",
                                        "tests/-.lua",  "tests/models.lua"};
     static const char *const bad[] = {"",
                                       "gateway",
@@ -252,16 +252,14 @@ START_TEST(what_is_too_large_is_named)
     test_dir_init(&dir);
     snprintf(name, sizeof name, "%s/tests", dir.conf);
     ck_assert_int_eq(mkdir(name, 0700), 0);
-    test_dir_write_bytes(&dir, "conf/routing.lua",
-                         (struct gate_str){text, GATE_SOURCES_MAX_BYTES});
+    test_dir_write_bytes(&dir, "conf/routing.lua", (struct gate_str){text, GATE_SOURCES_MAX_BYTES});
     ck_assert_int_eq(gate_sources_read(dir.conf, &s, &err), GATE_OK);
     ck_assert_uint_eq(s.files[0].len, GATE_SOURCES_MAX_BYTES);
     gate_sources_finish(&s);
     test_dir_write_bytes(&dir, "conf/routing.lua",
                          (struct gate_str){text, GATE_SOURCES_MAX_BYTES + 1});
     expect_read_error(&dir, GATE_ELIMIT, "routing.lua: larger than 1048576 bytes");
-    test_dir_write_bytes(&dir, "conf/routing.lua",
-                         (struct gate_str){text, GATE_SOURCES_MAX_BYTES});
+    test_dir_write_bytes(&dir, "conf/routing.lua", (struct gate_str){text, GATE_SOURCES_MAX_BYTES});
     test_dir_write(&dir, "conf/tests/a.lua", "x");
     expect_read_error(&dir, GATE_ELIMIT, "tests/a.lua: with it all files have more than");
     test_dir_write(&dir, "conf/routing.lua", "");
