@@ -214,12 +214,18 @@ int gate_command_route(int argc, char **argv)
 {
     struct route_options o = {.model = NULL};
     const struct command_option options[] = {
-        {"model", &o.model, NULL},       {"tokens", &o.tokens, NULL},
-        {"max-tokens", &o.max_tokens, NULL}, {"messages", &o.messages, NULL},
-        {"tools", &o.tools, NULL},       {"key", &o.key, NULL},
-        {"path", &o.path, NULL},         {"header", &o.header, NULL},
-        {"at", &o.at, NULL},             {"stream", NULL, &o.stream},
-        {"images", NULL, &o.images},     {"json", NULL, &o.json},
+        {"model", &o.model, NULL},
+        {"tokens", &o.tokens, NULL},
+        {"max-tokens", &o.max_tokens, NULL},
+        {"messages", &o.messages, NULL},
+        {"tools", &o.tools, NULL},
+        {"key", &o.key, NULL},
+        {"path", &o.path, NULL},
+        {"header", &o.header, NULL},
+        {"at", &o.at, NULL},
+        {"stream", NULL, &o.stream},
+        {"images", NULL, &o.images},
+        {"json", NULL, &o.json},
     };
     struct gate_error err = {.message = ""};
     int result = command_options(argc, argv, route_usage, options,

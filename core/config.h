@@ -1,7 +1,7 @@
 /*
- * config: environment and conf/gateway.lua become one immutable struct. Built once on the control
- * thread before anything else; read by everyone afterwards without a lock. The environment wins
- * over the file.
+ * config: environment and conf/gateway.lua become one immutable struct. Built on the control
+ * thread, first before anything else and again whenever gateway.lua changes; each is read by
+ * everyone who retains it without a lock. The environment wins over the file.
  */
 #ifndef GATE_CONFIG_H
 #define GATE_CONFIG_H

@@ -121,8 +121,8 @@ static void open_on_control(void *arg)
 {
     struct opening *o = arg;
     struct gate_parts *p = o->parts;
-    o->status = gate_roster_create(p->config, p->pool, &p->quota, p->store, p->vault,
-                                   p->generation, &p->roster, o->err);
+    o->status = gate_roster_create(p->config, p->pool, &p->quota, p->store, p->vault, p->generation,
+                                   &p->roster, o->err);
     if (o->status == GATE_OK)
         o->status = open_live(p, o->err);
     if (o->status == GATE_OK)

@@ -36,7 +36,7 @@ struct worker {
 struct server {
     struct worker *workers;
     size_t count, started;
-    bool joined;              /* all workers have ended */
+    bool joined; /* all workers have ended */
     uint32_t drain_ms;
     struct gate_table *table; /* for workers that start */
     h2o_sem_t started_sem;

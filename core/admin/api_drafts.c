@@ -92,8 +92,7 @@ void admin_scripts_check(struct admin_call *c)
     cJSON *body = admin_body(c, "files|complete", true);
     if (body == NULL)
         return;
-    struct admin_wait *wait =
-        admin_body_sources(c, body, &sources) ? admin_wait_begin(c) : NULL;
+    struct admin_wait *wait = admin_body_sources(c, body, &sources) ? admin_wait_begin(c) : NULL;
     if (wait != NULL)
         gate_live_check(c->admin->parts.live, &sources, on_checked, wait);
     gate_sources_finish(&sources);
@@ -119,10 +118,11 @@ static void put_conflict(struct gate_buf *out, const struct gate_live *l,
     struct gate_live_disk disk = gate_live_disk(l);
     const struct gate_running *running = gate_live_running(l);
     json_error(out, 409, r->disk_edit ? "disk_edit" : "stale_base", r->disk_edit ? NULL : "base",
-               r->disk_edit ? "conf/ has an edit on disk that could not be published and would be "
-                              "lost: mend it there, or send over_disk: true to put this in its place."
-                            : "Another generation was published meanwhile: bring this draft up to "
-                              "it, and publish with its number as base.");
+               r->disk_edit
+                   ? "conf/ has an edit on disk that could not be published and would be "
+                     "lost: mend it there, or send over_disk: true to put this in its place."
+                   : "Another generation was published meanwhile: bring this draft up to "
+                     "it, and publish with its number as base.");
     json_num(out, "generation", r->number);
     if (r->disk_edit)
         admin_put_problems(out, "problems", disk.problems);
@@ -149,9 +149,9 @@ static void on_published(void *ctx, const struct gate_live_result *r)
     } else if (status == 409) {
         put_conflict(&out, wait->admin->parts.live, r);
     } else {
-        json_error(&out, status, status == 422 ? "invalid_scripts" : admin_error_code(r->status),
-                   NULL,
-                   status == 422 ? "The scripts have errors; nothing was changed." : r->err.message);
+        json_error(
+            &out, status, status == 422 ? "invalid_scripts" : admin_error_code(r->status), NULL,
+            status == 422 ? "The scripts have errors; nothing was changed." : r->err.message);
         json_num(&out, "generation", r->number);
         admin_put_report(&out, "report", r->report);
     }

@@ -1,5 +1,5 @@
-/* GET /events: the live stream. Here only the snapshot that it begins with is made; the events go to
- * the workers, which have the clients. */
+/* GET /events: the live stream. Here only the snapshot that it begins with is made; the events go
+ * to the workers, which have the clients. */
 #include "admin/admin_internal.h"
 
 enum { MAX_SNAPSHOT = 64 * 1024, MAX_EVENT = 16 * 1024 };
@@ -44,8 +44,7 @@ void admin_events_snapshot(struct admin_call *c)
     json_text(&out, "version", GATE_VERSION);
     json_num(&out, "started", p->started_ms);
     json_num(&out, "workers", p->workers.count);
-    json_num(&out, "generation",
-             gate_generation_number(gate_live_running(p->live)->generation));
+    json_num(&out, "generation", gate_generation_number(gate_live_running(p->live)->generation));
     json_bool(&out, "disk_differs", disk.differs);
     json_close(&out, '}');
     admin_reply(c, 200, gate_buf_str(&out));

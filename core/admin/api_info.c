@@ -183,7 +183,8 @@ static void put_alert_settings(const struct gate_config_alerts *a, struct gate_b
 void admin_config(struct admin_call *c)
 {
     const struct gate_config *k = c->admin->parts.config;
-    const struct gate_account_policy *policy = gate_generation_policy(gate_live_running(c->admin->parts.live)->generation);
+    const struct gate_account_policy *policy =
+        gate_generation_policy(gate_live_running(c->admin->parts.live)->generation);
     struct gate_buf out;
     if (!admin_no_params(c))
         return;

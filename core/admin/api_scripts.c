@@ -97,7 +97,7 @@ struct overview {
     struct {
         uint64_t generation, requests;
         size_t bytes;
-    } *workers;
+    } * workers;
     size_t count, room;
 };
 

@@ -249,7 +249,8 @@ static void finish(void *arg)
         json_num(&out, "now", s->now_ms);
         json_num(&out, "started_at", p->started_ms);
         json_num(&out, "uptime_ms", s->now_ms > p->started_ms ? s->now_ms - p->started_ms : 0);
-        json_num(&out, "generation", gate_generation_number(gate_live_running(p->live)->generation));
+        json_num(&out, "generation",
+                 gate_generation_number(gate_live_running(p->live)->generation));
         put_workers(s, &out);
         put_states(s, &out);
         put_storage(s, &out);

@@ -164,7 +164,11 @@ static void decide(struct admin_call *c, const struct gate_candidate *candidate,
     struct gate_simulated *s = gate_alloc(sizeof *s);
     struct gate_buf out, json;
     const struct gate_simulate_input in = {
-        .request = *view, .accounts = accounts, .now_ms = now_ms};
+        .request = *view,
+        .accounts = accounts,
+        .policy = gate_generation_policy(gate_live_running(l)->generation),
+        .now_ms = now_ms,
+    };
     gate_simulate(candidate, &in, s);
     gate_buf_init(&out, MAX_ANSWER);
     gate_buf_init(&json, MAX_ANSWER);

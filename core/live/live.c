@@ -269,9 +269,8 @@ size_t gate_live_restart_keys(const struct gate_live *l, const char **names, siz
 struct gate_trace_accounts *gate_live_accounts(struct gate_live *l)
 {
     struct gate_table *table = gate_roster_table(l->parts.roster);
-    struct gate_trace_accounts *a =
-        gate_trace_accounts_create(table, gate_roster_quota(l->parts.roster), GATE_USAGE_CHAT,
-                                   gate_clock_wall_ms());
+    struct gate_trace_accounts *a = gate_trace_accounts_create(
+        table, gate_roster_quota(l->parts.roster), GATE_USAGE_CHAT, gate_clock_wall_ms());
     gate_table_release(table);
     return a;
 }

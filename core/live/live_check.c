@@ -27,7 +27,9 @@ static const struct sample_shape {
 } shapes[] = {
     {"one message", {.message_count = 1, .depth = 3}, SAMPLE_BODY},
     {"a stream", {.message_count = 2, .depth = 3, .stream = true, .max_tokens = 256}, SAMPLE_BODY},
-    {"tools", {.message_count = 12, .depth = 8, .tool_count = 20, .stream = true}, 20 * SAMPLE_BODY},
+    {"tools",
+     {.message_count = 12, .depth = 8, .tool_count = 20, .stream = true},
+     20 * SAMPLE_BODY},
     {"an image", {.message_count = 2, .depth = 5, .has_images = true}, SAMPLE_LONG},
     {"a long conversation",
      {.message_count = 800, .depth = 5, .stream = true, .max_tokens = 32000},
@@ -68,6 +70,7 @@ static void try_samples(struct gate_live *l, const struct gate_candidate *c, boo
                             .facts = &shapes[k].facts,
                             .body_bytes = shapes[k].body},
                 .accounts = accounts,
+                .policy = gate_generation_policy(l->running.generation),
                 .turn = k,
             };
             gate_simulate(c, &in, out);
@@ -95,9 +98,8 @@ static void try_judges(const struct gate_candidate *c, bool lenient,
     struct gate_simulated failed = {.outcome = GATE_SIMULATED_ERROR};
     struct gate_error err;
     for (int kind = GATE_VERDICT_OK + 1; kind <= GATE_VERDICT_GARBAGE; kind++) {
-        const struct gate_verdict verdict = {.kind = (enum gate_verdict_kind)kind,
-                                             .code = "sample",
-                                             .message = "a sample failure"};
+        const struct gate_verdict verdict = {
+            .kind = (enum gate_verdict_kind)kind, .code = "sample", .message = "a sample failure"};
         const struct gate_error_view view = {.verdict = &verdict,
                                              .status = kind == GATE_VERDICT_NETWORK ? 0 : 500,
                                              .number = 1,
@@ -137,8 +139,8 @@ static void try_judges(const struct gate_candidate *c, bool lenient,
 static void note_restart_keys(struct gate_live *l, const struct gate_candidate *c,
                               struct gate_live_report *report)
 {
-    report->restart_count = gate_config_restart_keys(l->parts.boot, c->config, report->restart,
-                                                     GATE_LIVE_MAX_RESTART);
+    report->restart_count =
+        gate_config_restart_keys(l->parts.boot, c->config, report->restart, GATE_LIVE_MAX_RESTART);
     if (report->restart_count > GATE_LIVE_MAX_RESTART)
         report->restart_count = GATE_LIVE_MAX_RESTART;
     for (size_t i = 0; i < report->restart_count; i++)
@@ -148,13 +150,19 @@ static void note_restart_keys(struct gate_live *l, const struct gate_candidate *
 }
 
 struct gate_candidate *live_make(struct gate_live *l, const struct gate_sources *sources,
-                                 bool lenient, struct gate_live_report *report)
+                                 struct gate_live_report *report)
 {
     struct gate_candidate_base base = live_base(l);
     struct gate_candidate *c = NULL;
     if (gate_candidate_create(&base, sources, &c, &report->problems) != GATE_OK)
         return NULL;
     note_restart_keys(l, c, report);
+    return c;
+}
+
+bool live_try(struct gate_live *l, const struct gate_candidate *c,
+              const struct gate_sources *sources, bool lenient, struct gate_live_report *report)
+{
     size_t before = report->problems.errors, kept = report->problems.kept;
     gate_policy_tests_run(c, sources, &report->tests, &report->problems);
     for (size_t i = kept; lenient && i < report->problems.kept; i++)
@@ -164,10 +172,7 @@ struct gate_candidate *live_make(struct gate_live *l, const struct gate_sources 
     try_samples(l, c, lenient, report);
     try_judges(c, lenient, report);
     gate_problems_sort(&report->problems);
-    if (report->problems.errors == 0)
-        return c;
-    gate_candidate_destroy(c);
-    return NULL;
+    return report->problems.errors == 0;
 }
 
 void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenient,
@@ -183,6 +188,7 @@ void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenie
         struct gate_header headers[GATE_CONFIG_MAX_ROUTE_HEADERS];
         if (!gate_simulate_of_trace(t, &facts, headers, &in))
             continue;
+        in.policy = gate_generation_policy(l->running.generation);
         if (in.accounts == NULL)
             in.accounts = now;
         gate_simulate(c, &in, out);
@@ -255,7 +261,11 @@ static struct check *begin(struct gate_live *l, const struct gate_sources *sourc
     k->live = l;
     k->started_us = gate_clock_mono_us();
     k->ctx = ctx;
-    k->candidate = live_make(l, sources, lenient, &k->report);
+    k->candidate = live_make(l, sources, &k->report);
+    if (k->candidate != NULL && !live_try(l, k->candidate, sources, lenient, &k->report)) {
+        gate_candidate_destroy(k->candidate);
+        k->candidate = NULL;
+    }
     return k;
 }
 

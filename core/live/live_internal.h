@@ -53,10 +53,12 @@ void live_read_disk(struct gate_live *l);
 struct gate_candidate_base live_base(const struct gate_live *l);
 
 /* live_check.c */
-/* Makes the candidate and runs tests and samples. lenient: what a candidate that could be made does
- * with tests and samples is a warning. NULL: the report has errors. */
+/* Makes the candidate. NULL: the report has errors. */
 struct gate_candidate *live_make(struct gate_live *l, const struct gate_sources *sources,
-                                 bool lenient, struct gate_live_report *report);
+                                 struct gate_live_report *report);
+/* Runs tests and samples. lenient: what fails is a warning. False: the report has errors. */
+bool live_try(struct gate_live *l, const struct gate_candidate *c,
+              const struct gate_sources *sources, bool lenient, struct gate_live_report *report);
 /* Tries it on recent requests. */
 void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenient,
                  const struct gate_trace *const *recent, size_t count,

@@ -138,8 +138,9 @@ static void write_conf(struct live_job *job)
     if (status == GATE_OK)
         status = gate_conf_dir_write(live_conf_dir(l), &job->sources, &err);
     if (status != GATE_OK) {
-        gate_log_error("scripts: generation %llu serves, but conf/ is not what it was made from: %s",
-                       (unsigned long long)number_of(l), err.message);
+        gate_log_error(
+            "scripts: generation %llu serves, but conf/ is not what it was made from: %s",
+            (unsigned long long)number_of(l), err.message);
         job->result.unrecorded = true;
         job->result.err = err;
         return;
@@ -203,8 +204,7 @@ static void on_switched(void *arg)
     gate_log_info("scripts: generation %llu serves (%s%s%s%s%s, %.1f ms)",
                   (unsigned long long)number_of(l), gate_origin_names[job->origin],
                   job->author[0] != '\0' ? ", by " : "", job->author,
-                  job->note[0] != '\0' ? ": " : "", job->note,
-                  (double)job->result.took_us / 1000);
+                  job->note[0] != '\0' ? ": " : "", job->note, (double)job->result.took_us / 1000);
     live_log_problems("scripts", &job->report.problems); /* warnings */
     write_history(job);
     write_conf(job);
@@ -303,8 +303,8 @@ static void on_built(void *arg)
         status = GATE_EINTERNAL;
     }
     if (status == GATE_OK)
-        status = gate_roster_switch(l->parts.roster, c->config, c->pool, c->generation,
-                                    &job->table, &job->result.err);
+        status = gate_roster_switch(l->parts.roster, c->config, c->pool, c->generation, &job->table,
+                                    &job->result.err);
     if (status != GATE_OK) {
         visit(job, drop_built, on_dropped);
         return;
@@ -350,12 +350,13 @@ static void start(struct live_job *job)
     }
     if (l->disk.differs && !job->over_disk) {
         job->result.disk_edit = true;
-        fail(job, GATE_ECONFLICT, "an edit in conf/ on disk could not be published and would be lost");
+        fail(job, GATE_ECONFLICT,
+             "an edit in conf/ on disk could not be published and would be lost");
         return;
     }
     if (job->base == 0)
         job->base = number_of(l);
-    job->candidate = live_make(l, &job->sources, is_lenient(job), &job->report);
+    job->candidate = live_make(l, &job->sources, &job->report);
     if (job->candidate == NULL) {
         fail(job, GATE_EINVAL, "the scripts have errors");
         return;
@@ -365,6 +366,10 @@ static void start(struct live_job *job)
         if (l->disk.differs)
             write_conf(job); /* the edit that could not be published goes */
         finish(job, GATE_OK);
+        return;
+    }
+    if (!live_try(l, job->candidate, &job->sources, is_lenient(job), &job->report)) {
+        fail(job, GATE_EINVAL, "the scripts have errors");
         return;
     }
     gate_live_recent(l, GATE_LIVE_RECORDED, on_recent, job);

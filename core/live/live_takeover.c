@@ -16,10 +16,11 @@ static void on_taken(void *ctx, const struct gate_live_result *result)
     struct takeover *t = ctx;
     struct gate_live *l = t->live;
     if (result->status == GATE_OK && !result->unchanged) {
-        gate_log_error("scripts: generation %llu was taken out of service, %llu serves in its place "
-                       "with the texts of %llu",
-                       (unsigned long long)t->from, (unsigned long long)result->number,
-                       (unsigned long long)t->to);
+        gate_log_error(
+            "scripts: generation %llu was taken out of service, %llu serves in its place "
+            "with the texts of %llu",
+            (unsigned long long)t->from, (unsigned long long)result->number,
+            (unsigned long long)t->to);
         live_tell(l, "{\"event\":\"takeover\",\"failed\":%llu,\"generation\":%llu,\"of\":%llu}",
                   (unsigned long long)t->from, (unsigned long long)result->number,
                   (unsigned long long)t->to);
@@ -38,8 +39,7 @@ static void try_older(struct takeover *t, uint64_t below)
     struct gate_error err = {.message = ""};
     struct gate_sources sources = {.files = NULL};
     size_t count = 0, i = 0;
-    enum gate_status status =
-        gate_history_list(l->history, below, LOOK_BACK, list, &count, &err);
+    enum gate_status status = gate_history_list(l->history, below, LOOK_BACK, list, &count, &err);
     while (status == GATE_OK && i < count && list[i].failed)
         i++;
     if (status == GATE_OK && i < count) {

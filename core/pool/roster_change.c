@@ -259,7 +259,7 @@ void gate_roster_clear(struct gate_roster *r, struct gate_member *m)
 
 /* ---- once a second */
 
-static void write_late(struct gate_roster *r, struct gate_member *m)
+void roster_write_late(struct gate_roster *r, struct gate_member *m)
 {
     uint32_t changes = atomic_load_explicit(&m->account->live.changes, memory_order_acquire);
     if (changes != m->saved_changes && m->restored) {
@@ -273,10 +273,10 @@ static void write_late(struct gate_roster *r, struct gate_member *m)
 void gate_roster_tick(struct gate_roster *r, uint64_t now_ms)
 {
     for (size_t i = 0; i < r->waiting.count; i++)
-        write_late(r, r->waiting.members[i]);
+        roster_write_late(r, r->waiting.members[i]);
     for (size_t i = r->list.count; i-- > 0;) {
         struct gate_member *m = r->list.members[i];
-        write_late(r, m);
+        roster_write_late(r, m);
         if (m->deleted_ms != 0 && m->config == NULL &&
             now_ms > m->deleted_ms + GATE_ROSTER_KEEP_DELETED_MS) {
             struct gate_error err;

@@ -59,6 +59,10 @@ void roster_publish(struct gate_roster *r);
 void roster_set_text(char **field, struct gate_str text);
 void roster_set_tags(struct gate_member *m, const struct gate_str *tags, size_t count);
 
+/* roster_change.c */
+/* Writes the condition, when it has changed, and a secret that storage did not take. */
+void roster_write_late(struct gate_roster *r, struct gate_member *m);
+
 /* roster_table.c */
 struct gate_table *roster_build_table(struct gate_roster *r);
 

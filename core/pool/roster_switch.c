@@ -299,12 +299,13 @@ static void park(struct gate_member *m)
 
 /* What was set for accounts of the configuration is in storage too: of those that wait only so many
  * are kept in memory. */
-static void bound_waiting(struct roster_list *waiting)
+static void bound_waiting(struct gate_roster *r, struct roster_list *waiting)
 {
     for (size_t i = waiting->count; i-- > 0 && waiting->count > GATE_ACCOUNT_MAX;) {
         struct gate_member *m = waiting->members[i];
         if (m->source != GATE_MEMBER_CONFIG)
             continue;
+        roster_write_late(r, m);
         roster_list_remove(waiting, m);
         roster_free_member(m);
     }
@@ -367,7 +368,7 @@ static void take_plan(struct plan *p)
             roster_free_member(p->parts[i].replaced);
     roster_list_sort(&list);
     roster_list_sort(&waiting);
-    bound_waiting(&waiting);
+    bound_waiting(r, &waiting);
     r->list = list;
     r->waiting = waiting;
     if (first || leaves)

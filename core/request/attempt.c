@@ -6,7 +6,7 @@
 enum {
     LOCAL_ANSWER_MAX = 16 << 20,
     LOCAL_EDITED_MORE = 1 << 20, /* bytes that a script may add to a body */
-    REFUSAL_MS = 2000, /* for the next piece of a refusal's body */
+    REFUSAL_MS = 2000,           /* for the next piece of a refusal's body */
 };
 
 struct gate_attempt {

@@ -25,8 +25,8 @@ static enum gate_status build_chat(const struct gate_attempt_input *input,
         inst->dialect->ask_usage != NULL)
         *asked_usage = inst->dialect->ask_usage(input->body, input->facts, &builder->ops);
     if (status == GATE_OK && input->edits != NULL)
-        status = gate_edits_apply(input->edits, inst->dialect, input->body, input->facts, builder,
-                                  err);
+        status =
+            gate_edits_apply(input->edits, inst->dialect, input->body, input->facts, builder, err);
     return status;
 }
 

@@ -17,8 +17,8 @@
 
 enum {
     GATE_ADMIN_MAX_BODY = 4 << 20, /* of a request for /admin/api */
-    GATE_ENV_SCRIPT_ERRORS = 20, /* script errors in a row on one worker: the generation before
-                                    takes over */
+    GATE_ENV_SCRIPT_ERRORS = 20,   /* script errors in a row on one worker: the generation before
+                                      takes over */
 };
 
 /* One client of the live stream of admin events on this worker. */
@@ -39,15 +39,15 @@ struct gate_feed {
 struct gate_env {
     /* What a publish replaces, between two events: requests that run keep the pins that they began
      * with, and look at config only for what may change under them. */
-    struct gate_config *config;      /* retained */
-    struct gate_script_pin *script;  /* the newest generation and its state */
-    struct gate_table_pin *accounts; /* the newest table, with its pool */
+    struct gate_config *config;          /* retained */
+    struct gate_script_pin *script;      /* the newest generation and its state */
+    struct gate_table_pin *accounts;     /* the newest table, with its pool */
     struct gate_script_pin *next_script; /* built for a publish that is under way; NULL: none is */
     struct gate_script_host script_host; /* notes that outlive generations */
     struct gate_upstream upstream;
     struct gate_timers *timers;
     struct gate_log_batch *log;
-    struct gate_mailbox *mailbox;    /* for answers that requests wait for */
+    struct gate_mailbox *mailbox; /* for answers that requests wait for */
     const struct gate_quota *quota;
     struct gate_credentials *credentials; /* NULL in tests without OAuth accounts */
     struct gate_store *store;

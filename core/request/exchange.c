@@ -71,8 +71,8 @@ static void keep_trace(struct gate_exchange *x, const struct moment *end, const 
     struct gate_trace *t = gate_trace_ring_next(env->recent);
     exchange_fill_trace(x, end->wall_ms, end->total_us, outcome, t);
     if (t->input.there)
-        t->input.accounts = gate_trace_ring_accounts(env->recent, x->pin->table, env->quota,
-                                                     x->kind, end->wall_ms);
+        t->input.accounts =
+            gate_trace_ring_accounts(env->recent, x->pin->table, env->quota, x->kind, end->wall_ms);
     t->steps = x->steps; /* they belong to the ring now */
     memset(&x->steps, 0, sizeof x->steps);
 }
@@ -190,6 +190,12 @@ static bool scan(struct gate_exchange *x)
         refuse(x, &error);
         return false;
     }
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f) {
+            gate_refusal_model_bytes(&error);
+            refuse(x, &error);
+            return false;
+        }
     x->model = gate_strdup((struct gate_str){name, len});
     return true;
 }

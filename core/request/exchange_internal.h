@@ -19,12 +19,12 @@ enum {
 /* One place that may answer. */
 struct exchange_target {
     const struct gate_instance *instance;
-    size_t position;      /* in the pool of x->pin; EXCHANGE_GONE: it is there no more */
-    char *model;          /* "" for a search */
+    size_t position; /* in the pool of x->pin; EXCHANGE_GONE: it is there no more */
+    char *model;     /* "" for a search */
     struct gate_clocks clocks;
-    int16_t retries;      /* other attempts after the first; -1: no bound of its own */
-    int16_t strategy;     /* -1: that of accounts.lua */
-    uint32_t attempts;    /* that were made */
+    int16_t retries;       /* other attempts after the first; -1: no bound of its own */
+    int16_t strategy;      /* -1: that of accounts.lua */
+    uint32_t attempts;     /* that were made */
     struct gate_str *tags; /* one block with their text; NULL: none */
     size_t tag_count;
     struct gate_edits *edits; /* owned; NULL: none */

@@ -46,8 +46,8 @@ static void fill_input(const struct gate_exchange *x, const struct exchange_targ
     in->max_tokens = f->max_tokens;
     in->body_bytes = x->in.body.len;
     in->sticky = x->sticky;
-    in->turn = target != NULL ? atomic_load_explicit(&target->instance->turn, memory_order_relaxed)
-                              : 0;
+    in->turn =
+        target != NULL ? atomic_load_explicit(&target->instance->turn, memory_order_relaxed) : 0;
     put_name(in->model, sizeof in->model, (struct gate_str){x->model, len});
     in->whole = put_headers(x, in) && len < sizeof in->model;
 }

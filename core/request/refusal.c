@@ -30,6 +30,13 @@ void gate_refusal_model_name(size_t max, char *message, size_t cap, struct gate_
     error->param = GATE_STR("model");
 }
 
+void gate_refusal_model_bytes(struct gate_api_error *error)
+{
+    *error = make(400, "invalid_request_error", "invalid_value",
+                  "The model's name has control characters. GET /v1/models lists the models.");
+    error->param = GATE_STR("model");
+}
+
 struct listing {
     struct gate_buf names;
     size_t count;
@@ -49,8 +56,8 @@ void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str mode
 {
     struct listing l = {.count = 0};
     gate_buf_init(&l.names, 640);
-    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation, list_model,
-                         &l);
+    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation,
+                         list_model, &l);
     bool same = gate_str_eq(model, asked);
     int shown = asked.len > 100 ? 100 : (int)asked.len,
         model_shown = model.len > 100 ? 100 : (int)model.len;

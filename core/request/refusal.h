@@ -14,6 +14,8 @@ enum { GATE_REFUSAL_TEXT = 1024, GATE_REFUSAL_MAX = 16 * 1024 };
 void gate_refusal_scan(const struct gate_json_error *why, char *message, size_t cap,
                        struct gate_api_error *error);
 void gate_refusal_model_name(size_t max, char *message, size_t cap, struct gate_api_error *error);
+/* The model's name has control characters. */
+void gate_refusal_model_bytes(struct gate_api_error *error);
 /* model: what the client asked for; asked: what routing made of it. Lists what exists. */
 void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str model,
                                 struct gate_str asked, char *message, size_t cap,

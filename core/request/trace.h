@@ -1,9 +1,9 @@
 /*
  * trace: what was decided for a request and why: which accounts were looked at, why they were
  * passed by, what each attempt brought. Each exchange collects its steps; at its end they move into
- * a ring of its worker, where /admin/api/requests reads it. A trace also keeps what the decision was
- * made from (features of the request, the accounts as they were within the second before), so that
- * a draft of the scripts can be tried on it. Never a body. Worker thread.
+ * a ring of its worker, where /admin/api/requests reads it. A trace also keeps what the decision
+ * was made from (features of the request, the accounts as they were within the second before), so
+ * that a draft of the scripts can be tried on it. Never a body. Worker thread.
  */
 #ifndef GATE_REQUEST_TRACE_H
 #define GATE_REQUEST_TRACE_H
@@ -73,8 +73,8 @@ void gate_steps_look(struct gate_steps *s, const struct gate_table *table, size_
 
 /* ---- the accounts at one moment */
 
-/* A snapshot: what scripts and strategies see of all accounts. Reference-counted (atomic: traces are
- * read on the control thread); holds no credential and no account. */
+/* A snapshot: what scripts and strategies see of all accounts. Reference-counted (atomic: traces
+ * are read on the control thread); holds no credential and no account. */
 struct gate_trace_accounts;
 /* Of a table, for requests of that kind. pool: none of its own, the table has it. */
 struct gate_trace_accounts *gate_trace_accounts_create(const struct gate_table *table,
@@ -85,7 +85,7 @@ struct gate_trace_accounts *gate_trace_accounts_create(const struct gate_table *
 struct gate_trace_accounts *gate_trace_accounts_make(const struct gate_account_facts *facts,
                                                      size_t count, uint64_t now_ms);
 void gate_trace_accounts_retain(struct gate_trace_accounts *a);
-void gate_trace_accounts_release(struct gate_trace_accounts *a); /* NULL is fine */
+void gate_trace_accounts_release(struct gate_trace_accounts *a);      /* NULL is fine */
 uint64_t gate_trace_accounts_at(const struct gate_trace_accounts *a); /* Unix ms */
 /* Where a provider's accounts are; false: none of that provider. */
 bool gate_trace_accounts_find(const struct gate_trace_accounts *a, struct gate_str provider,
@@ -128,8 +128,8 @@ struct gate_trace {
     uint64_t bytes_in, bytes_out;
     struct gate_usage usage;
     bool usage_estimated;
-    char provider[64];                    /* of the last attempt; "": none */
-    char reason[GATE_SCRIPT_REASON + 1];  /* what the script said of its decision */
+    char provider[64];                   /* of the last attempt; "": none */
+    char reason[GATE_SCRIPT_REASON + 1]; /* what the script said of its decision */
     struct gate_trace_input input;
     struct gate_steps steps;
 };

@@ -9,8 +9,8 @@
 
 struct gate_workers {
     size_t count;
-    /* Control thread. Has visit(env, arg) run on every worker that still runs, then done(arg) on the
-     * control thread. NULL: there are no workers (command line). */
+    /* Control thread. Has visit(env, arg) run on every worker that still runs, then done(arg) on
+     * the control thread. NULL: there are no workers (command line). */
     void (*visit)(void *ctx, void (*visit)(struct gate_env *env, void *arg),
                   void (*done)(void *arg), void *arg);
     /* Control thread. Sends an event ("event: ...\ndata: ...\n\n"; lent) to everybody who listens

@@ -276,7 +276,7 @@ static int api_log(lua_State *L)
     char text[GATE_API_LOG_MESSAGE + 1];
     message.ptr = luaL_checklstring(L, 2, &message.len);
     gate_sandbox_charge(L, LOG_COST);
-    if (level < gate_log_level_now() || !may_log(api))
+    if (api->silent || level < gate_log_level_now() || !may_log(api))
         return 0;
     size_t len = message.len < GATE_API_LOG_MESSAGE ? message.len : GATE_API_LOG_MESSAGE;
     for (size_t i = 0; i < len; i++) {

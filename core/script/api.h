@@ -22,6 +22,7 @@ struct gate_api {
     const struct gate_route_view *view; /* set during a call of the script, else NULL */
     struct gate_kv *kv;                 /* lent; NULL: there are no notes, and their use raises */
     struct gate_counters *counters;     /* lent, as kv */
+    bool silent;                        /* trying out: gate.log writes nothing */
     uint64_t wall_ms;                   /* what gate.now says; 0: the real time */
     uint64_t random[4];                 /* state of gate.random; seeded by gate_api_open */
     uint64_t log_second;

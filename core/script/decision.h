@@ -1,7 +1,7 @@
 /*
  * decision: reads what route returned, between the decision*.c. Nobody else includes it. Everything
  * runs inside a call of the sandbox and may raise, so every block that is allocated belongs to the
- * decision at once.
+ * decision or to the state at once.
  */
 #ifndef GATE_SCRIPT_DECISION_H
 #define GATE_SCRIPT_DECISION_H

@@ -12,7 +12,7 @@ enum {
     ATTEMPT_STEPS = 3,        /* what trying a match at one place costs */
     SEARCH_BYTES = 4,         /* bytes of a plain search that cost one step */
     BYTES_STEPS = 2,          /* what one result of string.byte costs */
-    FORMAT_STEPS = 100,       /* what one item of a format costs */
+    FORMAT_STEPS = 150,       /* what one item of a format costs */
 };
 
 static struct gate_str check_str(lua_State *L, int index)

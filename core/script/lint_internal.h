@@ -1,9 +1,9 @@
 /*
- * lint_internal: what the files of lint share. lint_lexer.c turns the text into tokens,
- * lint_parser.c (statements) and lint_expr.c (expressions) read them as Lua 5.4 does,
- * lint_recover.c reports and finds the place to go on, lint_scope.c knows variables and labels,
- * lint_names.c what the names of the sandbox offer. Nobody else includes it. Everything belongs to
- * one call of gate_lint.
+ * lint_internal: what the files of lint share. lint_lexer.c and lint_literal.c turn the text into
+ * tokens; lint_parser.c and lint_assign.c (statements) and lint_expr.c (expressions) read them as
+ * Lua 5.4 does; lint_recover.c reports and finds the place to go on; lint_scope.c knows variables
+ * and labels, lint_names.c what the names of the sandbox offer. Nobody else includes it, but for
+ * tests. Everything belongs to one call of gate_lint.
  */
 #ifndef GATE_SCRIPT_LINT_INTERNAL_H
 #define GATE_SCRIPT_LINT_INTERNAL_H

@@ -191,13 +191,15 @@ void gate_lint_close_function(struct gate_lint *p)
     uint32_t first = f->main.first_jump;
     char name[GATE_LINT_SHOWN];
     gate_lint_leave_block(p);
+    for (uint32_t i = first; i < p->jump_count && !p->stopped; i++) {
+        const struct gate_lint_jump *jump = &p->jumps[i];
+        if (!jump->solved && !p->lost)
+            gate_lint_fault(p, jump->token, "syntax", "there is no label %s that this goto can see",
+                            gate_lint_show(p, jump->token, name));
+    }
     for (uint32_t i = p->jump_count; i > first; i--) {
-        const struct gate_lint_jump *jump = &p->jumps[i - 1];
-        if (jump->solved)
-            continue;
-        p->symbols[jump->symbol].jump = jump->older;
-        gate_lint_fault(p, jump->token, "syntax", "there is no label %s that this goto can see",
-                        gate_lint_show(p, jump->token, name));
+        if (!p->jumps[i - 1].solved)
+            p->symbols[p->jumps[i - 1].symbol].jump = p->jumps[i - 1].older;
     }
     p->jump_count = first;
     p->function = f->outer;

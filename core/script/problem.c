@@ -22,7 +22,7 @@ void gate_problems_finish(struct gate_problems *p)
 static struct gate_problem *place(struct gate_problems *p, enum gate_severity severity)
 {
     if (p->list == NULL)
-        p->list = gate_calloc(GATE_PROBLEMS_MAX + 1, sizeof *p->list);
+        p->list = gate_alloc((GATE_PROBLEMS_MAX + 1) * sizeof *p->list);
     if (p->kept < GATE_PROBLEMS_MAX)
         return &p->list[p->kept++];
     if (severity == GATE_SEVERITY_ERROR) { /* a warning makes room: errors must be seen */

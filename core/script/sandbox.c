@@ -15,6 +15,7 @@ enum {
     LARGE_BLOCK = 64 << 10,  /* a block of this size can make one instruction slow */
     LARGE_STRING = 16 << 10, /* a string of this size can do so */
     LOOKS_PER_DEPTH = 8,     /* looks at the limits between two looks at the depth */
+    LOOK_STEPS = 8,          /* what a look costs */
     NS_PER_STEP = 12,        /* CPU time that one step pays for */
     NS_PER_LOOK = 1000,      /* what a look itself may take */
     SLOW_NS = 50000,         /* time between two looks after which they come closer */
@@ -72,13 +73,11 @@ static int raise_over(lua_State *L)
     return lua_error(L);
 }
 
-/* The clock of the thread's CPU time is a system call, the other one is not. CPU time never goes
- * faster, so the cheap clock is good enough until it says that a script is slow. */
-static int64_t read_clock(const struct gate_sandbox *sb)
+static int64_t read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(sb->is_slow ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    clock_gettime(clock, &t);
+    return ((int64_t)t.tv_sec * 1000000000 + t.tv_nsec) / GATE_CPU_SCALE;
 }
 
 static int normal_step(const struct gate_sandbox *sb)
@@ -86,23 +85,48 @@ static int normal_step(const struct gate_sandbox *sb)
     return sb->large_blocks > 0 || sb->large_strings ? STEP_LARGE : STEP_NORMAL;
 }
 
-/* Charges time that the steps since the last look do not explain. A stall of the machine may be
- * counted as CPU time, so one look charges a part of the budget at most. */
+static void begin_time(struct gate_sandbox *sb)
+{
+    sb->has_cpu = normal_step(sb) == STEP_LARGE;
+    sb->cpu_ns = sb->has_cpu ? read_clock(CLOCK_THREAD_CPUTIME_ID) : 0;
+    sb->looked_ns = read_clock(CLOCK_MONOTONIC);
+    sb->looked_left = sb->cpu_left = sb->left;
+    sb->spent_ns = 0;
+    sb->looks = 0;
+}
+
+/* The time since the last look was longer than its steps explain: how many steps is the excess
+ * worth? Asks for CPU time if possible: what passed may have been the time of other threads. */
+static int64_t price_excess(struct gate_sandbox *sb, int64_t excess, int64_t *ns)
+{
+    int64_t cpu = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    if (sb->has_cpu) {
+        int64_t used = cpu - sb->cpu_ns, unpaid = used / NS_PER_STEP - (sb->cpu_left - sb->left);
+        excess = unpaid < excess ? unpaid : excess;
+        *ns = used < *ns ? used : *ns;
+    }
+    sb->has_cpu = true;
+    sb->cpu_ns = cpu;
+    if (excess < 0)
+        return 0;
+    return excess < MAX_SURCHARGE ? excess : MAX_SURCHARGE;
+}
+
+/* Charges time that the steps since the last look do not explain, and sets the distance of the
+ * next look. A stall of the machine may be counted as CPU time, so one look charges a part of the
+ * budget at most. The clock that is read at every look is no system call. */
 static void charge_time(struct gate_sandbox *sb)
 {
-    int64_t now = read_clock(sb), ns = (now - sb->looked_ns) / GATE_CPU_SCALE;
-    int64_t steps = sb->looked_left - sb->left;
-    int64_t excess = (ns - NS_PER_LOOK) / NS_PER_STEP - steps;
+    int64_t now = read_clock(CLOCK_MONOTONIC), ns = now - sb->looked_ns;
+    int64_t excess = (ns - NS_PER_LOOK) / NS_PER_STEP - (sb->looked_left - sb->left);
     int step = sb->step, normal = normal_step(sb);
     if (excess > 0) {
-        if (excess > MAX_SURCHARGE)
-            excess = MAX_SURCHARGE;
+        bool is_known = sb->has_cpu;
+        excess = price_excess(sb, excess, &ns);
         sb->left -= excess;
-        if (!sb->is_slow) {
-            ns = (steps + excess) * NS_PER_STEP; /* the rest may be other threads' time */
-            sb->is_slow = true;
-            now = read_clock(sb);
-        }
+        sb->cpu_left = sb->left;
+        if (!is_known)
+            ns = (sb->looked_left - sb->left) * NS_PER_STEP;
     }
     sb->spent_ns += ns;
     sb->looked_ns = now;
@@ -120,7 +144,7 @@ static void on_count(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     struct gate_sandbox *sb = gate_sandbox_of(L);
-    sb->left -= sb->step;
+    sb->left -= sb->step + LOOK_STEPS;
     charge_time(sb);
     if (sb->left < 0)
         set_over(sb, GATE_OVER_BUDGET);
@@ -289,15 +313,6 @@ static void collect_some(struct gate_sandbox *sb)
         lua_gc(sb->L, LUA_GCCOLLECT);
         sb->collected = sb->used;
     }
-}
-
-static void begin_time(struct gate_sandbox *sb)
-{
-    sb->is_slow = normal_step(sb) == STEP_LARGE;
-    sb->looked_ns = read_clock(sb);
-    sb->looked_left = sb->left;
-    sb->spent_ns = 0;
-    sb->looks = 0;
 }
 
 enum gate_status gate_sandbox_call(struct gate_sandbox *sb, const char *about,

@@ -29,9 +29,11 @@ struct gate_sandbox {
     size_t collected;    /* bytes that were left by the last full collection */
     size_t large_blocks; /* living blocks that can make one instruction slow */
     bool large_strings;  /* a string that can do so was made at some time */
-    bool is_slow;        /* the running call was found slow: its CPU time is read at every look */
-    int64_t looked_ns;   /* when the limits were last looked at, by the clock that is_slow says */
+    int64_t looked_ns;   /* when the limits were last looked at */
     int64_t looked_left; /* what `left` was then */
+    bool has_cpu;        /* cpu_ns is known in the running call */
+    int64_t cpu_ns;      /* CPU time of the thread when it was last asked for */
+    int64_t cpu_left;    /* what `left` was then */
     int64_t spent_ns;    /* time of the running call up to then */
     int looks;           /* of the running call */
     bool running;

@@ -89,7 +89,7 @@ enum gate_status gate_script_create(struct gate_generation *g, const struct gate
     struct gate_script *s = gate_calloc(1, sizeof *s);
     s->generation = g;
     gate_generation_retain(g);
-    s->owns_notes = host == NULL;
+    s->owns_notes = s->api.silent = host == NULL;
     s->notes.kv = host != NULL ? host->kv : gate_kv_create();
     s->notes.counters = host != NULL ? host->counters : gate_counters_create();
     enum gate_status status = build(s, err);

@@ -81,7 +81,7 @@ struct gate_script_host {
 };
 
 /* Builds a state from the generation. Worker thread (or a test). host NULL: the state has notes of
- * its own, so that trying a script leaves no trace. */
+ * its own and gate.log is silent, so that trying a script leaves no trace. */
 enum gate_status gate_script_create(struct gate_generation *g, const struct gate_script_host *host,
                                     struct gate_script **out, struct gate_error *err);
 void gate_script_destroy(struct gate_script *s);

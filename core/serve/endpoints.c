@@ -124,8 +124,8 @@ static void answer_models(struct serve_request *r, struct gate_str wanted)
     gate_buf_init(&l.json, MAX_LISTING);
     if (wanted.len == 0)
         gate_buf_append(&l.json, GATE_STR("{\"object\":\"list\",\"data\":["));
-    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation, put_model,
-                         &l);
+    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation,
+                         put_model, &l);
     if (wanted.len > 0 && l.count == 0) {
         char message[GATE_REFUSAL_TEXT];
         struct gate_api_error error;

@@ -1,6 +1,6 @@
-/* GET /admin/api/events: the live stream. It begins with a snapshot, which the control thread makes;
- * what is sent before it is in it. A client that does not keep up misses events and is told to look
- * again (resync). */
+/* GET /admin/api/events: the live stream. It begins with a snapshot, which the control thread
+ * makes; what is sent before it is in it. A client that does not keep up misses events and is told
+ * to look again (resync). */
 #include "serve/serve_internal.h"
 #include <stdlib.h>
 

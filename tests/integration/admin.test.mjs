@@ -141,7 +141,7 @@ test('addresses that do not exist, methods that do not fit', async () => {
 });
 
 test('a body above the cap, and a client that leaves before its answer', async () => {
-    const big = JSON.stringify({ provider: 'x'.repeat(1 << 20) });
+    const big = JSON.stringify({ provider: 'x'.repeat(4 << 20) });
     assertError(await rig.call('POST', '/accounts', big), 413, { code: 'request_too_large' });
     rig.login.refreshes('slow');
     const account = await rig.add({

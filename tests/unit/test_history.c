@@ -302,6 +302,7 @@ START_TEST(kept_until_storage_works)
     ck_assert_int_eq(add_number(2), GATE_EIO);
     ck_assert_int_eq(add_number(3), GATE_EIO);
     ck_assert_int_eq(gate_history_mark_failed(history, 1, &err), GATE_EIO);
+    ck_assert_int_eq(gate_history_mark_failed(history, 1, &err), GATE_EIO);
     ck_assert_int_eq(gate_history_mark_failed(history, 2, &err), GATE_EIO);
     ck_assert_ptr_nonnull(strstr(err.message, "no space left"));
     gate_history_flush(history);

@@ -303,21 +303,6 @@ START_TEST(in_turn_is_exact_and_skips_who_is_away)
 }
 END_TEST
 
-static Suite *suite(void)
-{
-    Suite *s = suite_create("pool");
-    TCase *traces = tcase_create("traces"), *c = tcase_create("rules");
-    tcase_set_timeout(traces, 600);
-    tcase_add_loop_test(traces, traces_never_exceed_a_limit_and_never_pass_by_room, 0, 5);
-    tcase_add_test(c, weights_are_exact_in_every_round);
-    tcase_add_test(c, a_conversation_stays_yields_and_comes_back);
-    tcase_add_test(c, in_turn_is_exact_and_skips_who_is_away);
-    tcase_add_test(c, tags_narrow_the_choice);
-    suite_add_tcase(s, traces);
-    suite_add_tcase(s, c);
-    return s;
-}
-
 /* Accounts that lack a tag are passed by, also as a last resort. */
 START_TEST(tags_narrow_the_choice)
 {
@@ -348,6 +333,21 @@ START_TEST(tags_narrow_the_choice)
     pool_fixture_close(&f);
 }
 END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("pool");
+    TCase *traces = tcase_create("traces"), *c = tcase_create("rules");
+    tcase_set_timeout(traces, 600);
+    tcase_add_loop_test(traces, traces_never_exceed_a_limit_and_never_pass_by_room, 0, 5);
+    tcase_add_test(c, weights_are_exact_in_every_round);
+    tcase_add_test(c, a_conversation_stays_yields_and_comes_back);
+    tcase_add_test(c, in_turn_is_exact_and_skips_who_is_away);
+    tcase_add_test(c, tags_narrow_the_choice);
+    suite_add_tcase(s, traces);
+    suite_add_tcase(s, c);
+    return s;
+}
 
 int main(void)
 {

@@ -1,6 +1,5 @@
 /* Another gateway.lua while accounts are in use: who stays, comes, goes, waits and returns. */
 #include "live_fixture.h"
-#include "pool/roster_internal.h"
 
 #define ONE PROVIDER("p", "{ alias = 'one', key_env = 'K1' }", "")
 #define ONE_TWO                                                                                    \
@@ -225,54 +224,6 @@ START_TEST(tags_follow_until_a_person_changes_the_account)
 }
 END_TEST
 
-/* 1,024 accounts whose aliases begin with this letter. */
-static void switch_to_many(char letter)
-{
-    char lua[512];
-    snprintf(lua, sizeof lua,
-             "local all = {} for i = 1, 1024 do all[i] = { alias = '%c' .. i, key_env = 'K1' } end "
-             "return { echo = false, providers = { { name = 'p', plugin = 'pool', dedup = 'off', "
-             "accounts = all } } }",
-             letter);
-    uint64_t began = gate_clock_mono_us();
-    must_switch(w, lua);
-    printf("1,024 accounts in, all others out: %llu us\n",
-           (unsigned long long)(gate_clock_mono_us() - began));
-    began = gate_clock_mono_us();
-    must_switch(w, lua);
-    printf("1,024 accounts as they are: %llu us\n",
-           (unsigned long long)(gate_clock_mono_us() - began));
-}
-
-START_TEST(only_so_many_wait_and_what_was_set_for_the_others_is_in_storage)
-{
-    const struct gate_str alias = GATE_STR("mine");
-    struct gate_error err = {.message = ""};
-    world_open(w, PROVIDERS(ONE));
-    switch_to_many('e'); /* the last ones by id go first */
-    must(gate_roster_patch(w->roster, member(w, "p/e7"),
-                           &(struct gate_member_patch){.alias = &alias}, &err),
-         &err);
-    struct gate_account *a = member(w, "p/e7")->account;
-    gate_account_retain(a);
-    atomic_store(used(a), 3);
-    switch_to_many('d');
-    ck_assert_ptr_nonnull(gate_roster_member_of(w->roster, a));
-    switch_to_many('c');
-    switch_to_many('b');
-    switch_to_many('a');
-    ck_assert_ptr_nonnull(gate_roster_member_of(w->roster, a));
-    must_switch(w, PROVIDERS(ONE));
-    ck_assert_ptr_null(gate_roster_member_of(w->roster, a));
-    ck_assert_uint_le(w->roster->waiting.count, GATE_ACCOUNT_MAX);
-    switch_to_many('e');
-    ck_assert_str_eq(member(w, "p/e7")->alias, "mine");
-    ck_assert_uint_eq(*used(member(w, "p/e7")->account), 3);
-    gate_account_release(a);
-    world_close(w);
-}
-END_TEST
-
 /* ---- accounts of storage */
 
 START_TEST(a_stored_account_waits_for_its_provider_and_returns)
@@ -488,7 +439,6 @@ int main(void)
     Suite *suite = suite_create("roster_switch");
     TCase *config = tcase_create("configuration"), *stored = tcase_create("storage"),
           *logins = tcase_create("logins");
-    tcase_set_timeout(config, 60);
     tcase_add_checked_fixture(config, setup, fixture_teardown);
     tcase_add_checked_fixture(stored, setup, fixture_teardown);
     tcase_add_checked_fixture(logins, setup_logins, fixture_teardown);
@@ -500,7 +450,6 @@ int main(void)
     tcase_add_test(config, an_account_of_another_kind_is_another_account);
     tcase_add_test(config, what_a_person_set_for_an_account_is_there_when_it_comes_back);
     tcase_add_test(config, tags_follow_until_a_person_changes_the_account);
-    tcase_add_test(config, only_so_many_wait_and_what_was_set_for_the_others_is_in_storage);
     tcase_add_test(stored, a_stored_account_waits_for_its_provider_and_returns);
     tcase_add_test(stored, a_stored_account_of_an_unknown_provider_is_a_member_when_that_comes);
     tcase_add_test(stored, a_secret_that_storage_did_not_take_is_kept_while_its_account_waits);

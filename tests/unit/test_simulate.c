@@ -108,7 +108,7 @@ START_TEST(errors_have_a_place_and_a_stack)
 {
     static const char *const texts[][3] = {
         {NULL, "return function(req)\n  error('no route') end", NULL},
-        {"return function(name)\n  error('no map') end", NULL, NULL},
+        {"return { ['qwen-turbo'] = function(name)\n  error('no map') end }", NULL, NULL},
         {NULL, NULL, "return { select = function(a, req)\n  error('no select') end }"}};
     static const char *const wanted[] = {"routing.lua:2: no route", "models.lua:2: no map",
                                          "accounts.lua:2: no select"};

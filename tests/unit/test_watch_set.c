@@ -162,6 +162,13 @@ START_TEST(a_file_that_is_open_is_being_written)
     ck_assert_int_eq(judge(), GATE_WATCH_WRITING);
     close(fd);
     ck_assert_int_eq(judge(), GATE_WATCH_CHANGED);
+    /* Of a file that is new, the directory's watch tells. */
+    fd = open(at("conf/models.lua"), O_WRONLY | O_CREAT, 0644);
+    ck_assert_int_eq(judge(), GATE_WATCH_CHANGED);
+    ck_assert_int_eq(write(fd, "new", 3), 3);
+    ck_assert_int_eq(judge(), GATE_WATCH_WRITING);
+    close(fd);
+    ck_assert_int_eq(judge(), GATE_WATCH_CHANGED);
 }
 END_TEST
 

@@ -372,11 +372,13 @@ struct gate_provider_ops {
      * calls below. */
     enum gate_status (*instance_create)(struct gate_str name, const struct gate_value *values,
                                         void **out, struct gate_error *err);
+    /* Any thread, once nothing uses the instance: after a change of the configuration the last request
+     * that began before it may be what kept it. */
     void (*instance_destroy)(void *instance);
 
     /* Control thread, whenever a credential is set or renewed: prepare what every request of the
      * account needs (header lines, endpoint). The result is immutable and shared by all workers;
-     * the old one is detached when no attempt uses it any more. */
+     * the old one is detached, on any thread, when no attempt uses it any more. */
     enum gate_status (*account_attach)(void *instance, const struct gate_credential *credential,
                                        void **out, struct gate_error *err);
     void (*account_detach)(void *instance, void *account);
@@ -607,7 +609,7 @@ struct gate_emitter {
 struct gate_filter_ops {
     size_t size;
 
-    /* Control thread; see gate_provider_ops.instance_create. */
+    /* See gate_provider_ops.instance_create and instance_destroy. */
     enum gate_status (*instance_create)(const struct gate_value *values, void **out,
                                         struct gate_error *err);
     void (*instance_destroy)(void *instance);
