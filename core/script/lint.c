@@ -43,14 +43,16 @@ static void drop_noise(struct gate_lint *p)
 
 static void append(struct gate_problems *to, const struct gate_problems *from)
 {
+    size_t errors = 0;
     for (size_t i = 0; i < from->kept; i++) {
         const struct gate_problem *problem = &from->list[i];
         struct gate_problem *copy = gate_problems_add(to, problem->severity, problem->code,
                                                       problem->file, problem->line, "%s", "");
         *copy = *problem;
+        errors += problem->severity == GATE_SEVERITY_ERROR;
     }
-    to->count += from->count - from->kept;
-    to->errors += from->errors - (from->errors < from->kept ? from->errors : from->kept);
+    to->count += from->count - from->kept; /* those that were only counted */
+    to->errors += from->errors - errors;
 }
 
 /* Reads the file as it stands; if blocks do not fit together, once more with the indentation as a

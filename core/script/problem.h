@@ -1,7 +1,7 @@
 /*
- * problem: what is wrong with a script, at which line and column. Made by lint.c (reading the text),
- * generation.c (compiling and running it) and the live wing (tests and samples); shown by `llm-gate
- * check`, the admin API and the console. Plain data, any thread.
+ * problem: what is wrong with a script, at which line and column. Made by lint.c (reading the
+ * text), generation.c (compiling and running it) and the live wing (tests and samples); shown by
+ * `llm-gate check`, the admin API and the console. Plain data, any thread.
  */
 #ifndef GATE_SCRIPT_PROBLEM_H
 #define GATE_SCRIPT_PROBLEM_H
@@ -21,9 +21,9 @@ enum gate_severity {
 };
 
 struct gate_problem {
-    char file[GATE_PROBLEM_FILE]; /* "routing.lua"; "" when no file is at fault */
-    uint32_t line, column;        /* from 1, column in bytes; 0: not known */
-    uint32_t end_column;          /* just behind what is marked on the same line; 0: not known */
+    char file[GATE_PROBLEM_FILE];    /* "routing.lua"; "" when no file is at fault */
+    uint32_t line, column;           /* from 1, column in bytes; 0: not known */
+    uint32_t end_column;             /* just behind what is marked on the same line; 0: not known */
     uint32_t open_line, open_column; /* what was opened and never closed; 0: nothing */
     enum gate_severity severity;
     char code[32]; /* "syntax", "unclosed", "undefined_global", "unknown_field", "runtime",

@@ -293,6 +293,12 @@ void gate_sandbox_destroy(struct gate_sandbox *sb)
     free(sb);
 }
 
+size_t gate_sandbox_collect(struct gate_sandbox *sb)
+{
+    lua_gc(sb->L, LUA_GCCOLLECT);
+    return sb->used;
+}
+
 size_t gate_sandbox_memory(const struct gate_sandbox *sb)
 {
     return sb->used;

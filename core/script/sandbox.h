@@ -74,6 +74,8 @@ const char *gate_sandbox_stack(const struct gate_sandbox *sb);
 
 /* Bytes that the state holds now, garbage included. */
 size_t gate_sandbox_memory(const struct gate_sandbox *sb);
+/* Collects all garbage, outside a call; returns the bytes that are left. */
+size_t gate_sandbox_collect(struct gate_sandbox *sb);
 /* After a call that failed: true if most of the memory was still in use after a full collection, so
  * that the next calls will fail too. */
 bool gate_sandbox_is_full(const struct gate_sandbox *sb);

@@ -2,10 +2,13 @@
 #include "script/script.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "script/script_internal.h"
 
 #include <stdlib.h>
+
+enum { REBUILD_EVERY_MS = 1000 };
 
 /* ---------------------------------------------------------------- building */
 
@@ -71,6 +74,11 @@ static enum gate_status build(struct gate_script *s, struct gate_error *err)
     enum gate_status status = gate_sandbox_create(&setup, &fresh, err);
     if (status == GATE_OK)
         status = load_files(s, fresh, &functions, err);
+    if (status == GATE_OK && gate_sandbox_collect(fresh) > GATE_SCRIPT_MEMORY / 2)
+        status = gate_fail(err, GATE_EINVAL,
+                           "the scripts keep more than %d MiB once they are loaded, half of what "
+                           "their state may hold: nothing would be left for requests",
+                           GATE_SCRIPT_MEMORY / 2 >> 20);
     s->api.kv = s->notes.kv;
     s->api.counters = s->notes.counters;
     if (status != GATE_OK) {
@@ -133,6 +141,19 @@ void gate_script_set_time(struct gate_script *s, uint64_t wall_ms)
 
 /* ---------------------------------------------------------------- calling */
 
+/* A script that has filled its memory for good would fail every call from now on. Loading all files
+ * takes longer than a call may, so a script that does it again and again waits for its turn. */
+static void rebuild(struct gate_script *s)
+{
+    uint64_t now = gate_clock_mono_ms();
+    struct gate_error why;
+    if (s->rebuilt_ms != 0 && now - s->rebuilt_ms < REBUILD_EVERY_MS)
+        return;
+    s->rebuilt_ms = now;
+    if (build(s, &why) != GATE_OK)
+        gate_log_error("script: the Lua state could not be built anew: %s", why.message);
+}
+
 enum gate_status gate_script_call(struct gate_script *s, const char *file,
                                   const struct gate_sandbox_limits *limits, lua_CFunction fn,
                                   void *arg, struct gate_error *err)
@@ -142,10 +163,8 @@ enum gate_status gate_script_call(struct gate_script *s, const char *file,
     if (status == GATE_OK)
         return GATE_OK;
     snprintf(s->stack, sizeof s->stack, "%s", gate_sandbox_stack(s->sandbox));
-    /* A script that has filled its memory for good would fail every call from now on. */
-    struct gate_error why;
-    if (gate_sandbox_memory(s->sandbox) > GATE_SCRIPT_MEMORY / 2 && build(s, &why) != GATE_OK)
-        gate_log_error("script: the Lua state could not be built anew: %s", why.message);
+    if (gate_sandbox_is_full(s->sandbox))
+        rebuild(s);
     return status;
 }
 

@@ -16,15 +16,15 @@
 
 enum {
     GATE_SCRIPT_MAX_TARGETS = 8,
-    GATE_SCRIPT_MAX_TARGET_TAGS = 8,   /* tags that one target asks for */
-    GATE_SCRIPT_MAX_EDITS = 16,        /* headers, and fields, that one target edits */
-    GATE_SCRIPT_EDIT_TEXT = 64 << 10,  /* bytes of all edits of one target */
-    GATE_SCRIPT_TEXT = 4096,           /* bytes of all strings of one decision without edits */
-    GATE_SCRIPT_REASON = 128,          /* bytes of a reason; the rest is cut */
-    GATE_SCRIPT_MESSAGE = 512,         /* bytes of a rejection's message; the rest is cut */
-    GATE_SCRIPT_MAX_NAME = 256,        /* bytes of a name that clients ask for */
-    GATE_SCRIPT_MAX_TARGET = 512,      /* bytes of what it stands for */
-    GATE_SCRIPT_CALL_BUDGET = 200000,  /* VM instructions of one call of a function of conf/ */
+    GATE_SCRIPT_MAX_TARGET_TAGS = 8,  /* tags that one target asks for */
+    GATE_SCRIPT_MAX_EDITS = 16,       /* headers, and fields, that one target edits */
+    GATE_SCRIPT_EDIT_TEXT = 64 << 10, /* bytes of all edits of one target */
+    GATE_SCRIPT_TEXT = 4096,          /* bytes of all strings of one decision without edits */
+    GATE_SCRIPT_REASON = 128,         /* bytes of a reason; the rest is cut */
+    GATE_SCRIPT_MESSAGE = 512,        /* bytes of a rejection's message; the rest is cut */
+    GATE_SCRIPT_MAX_NAME = 256,       /* bytes of a name that clients ask for */
+    GATE_SCRIPT_MAX_TARGET = 512,     /* bytes of what it stands for */
+    GATE_SCRIPT_CALL_BUDGET = 200000, /* VM instructions of one call of a function of conf/ */
     GATE_SCRIPT_LOAD_BUDGET = 10000000,
     GATE_SCRIPT_MEMORY = 16 << 20, /* bytes of one Lua state */
     GATE_SCRIPT_STACK = 1024,      /* bytes of a stack in an error; the rest is cut */
@@ -41,7 +41,7 @@ struct gate_mapping {
 };
 
 struct gate_generation_input {
-    uint64_t number; /* 0: a draft */
+    uint64_t number;                    /* 0: a draft */
     const struct gate_sources *sources; /* copied */
     const char *script_dir; /* where `require "gate.x"` looks (scripts/); NULL: there is none */
     const struct gate_mapping *extra; /* of the environment: they win over conf/models.lua */

@@ -308,17 +308,26 @@ START_TEST(log_lines_are_bounded)
 {
     struct test_dir dir;
     char path[256];
+    struct gate_error err = {0};
+    struct gate_script *s = NULL;
+    struct gate_script_host host = {gate_kv_create(), gate_counters_create()};
     test_dir_init(&dir);
     snprintf(path, sizeof path, "%s/log", dir.root);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     ck_assert_int_ge(fd, 0);
     gate_log_setup(GATE_LOG_INFO, GATE_LOG_TEXT, fd);
-    struct gate_script *s =
+    struct gate_script *trial =
         test_load_routing(&dir, "return function(req)\n"
                                 "  if req.model == 'bad' then gate.log('loud', 'x') end\n"
                                 "  gate.log('debug', 'hidden')\n"
                                 "  gate.log('warn', 'line\\nbreak\\27 ' .. ('x'):rep(1000))\n"
                                 "end");
+    test_expect_route(trial, "m", NULL);
+    gate_script_destroy(trial);
+    ck_assert_int_eq(lseek(fd, 0, SEEK_END), 0); /* trying out says nothing */
+    struct gate_generation *g = test_load(&dir);
+    ck_assert_int_eq(gate_script_create(g, &host, &s, &err), GATE_OK);
+    gate_generation_release(g);
     for (int i = 0; i < 500; i++)
         test_expect_route(s, "m", NULL);
     test_expect_error(s, "bad", "routing.lua:2: bad argument #1 to 'log' (invalid option 'loud')");
@@ -334,6 +343,8 @@ START_TEST(log_lines_are_bounded)
     ck_assert(strstr(log.ptr, "script: routing.lua:4: line break  xxxx") != NULL);
     ck_assert(strstr(log.ptr, "hidden") == NULL);
     free((char *)log.ptr);
+    gate_kv_destroy(host.kv);
+    gate_counters_destroy(host.counters);
     test_dir_finish(&dir);
 }
 END_TEST
