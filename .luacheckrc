@@ -4,7 +4,12 @@ stds.gate = {
         "_G", "_VERSION", "assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall",
         "rawequal", "rawget", "rawlen", "require", "select", "setmetatable", "tonumber", "tostring",
         "type", "xpcall",
-        gate = { fields = { "hash", "log" } },
+        gate = {
+            fields = {
+                "accounts", "counter", "hash", kv = { fields = { "add", "get", "set" } }, "log",
+                "now", "provider", "random", "time",
+            },
+        },
         string = {
             fields = {
                 "byte", "char", "find", "format", "gmatch", "gsub", "len", "lower", "match", "rep",

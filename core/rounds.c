@@ -140,6 +140,21 @@ static void check_instance(struct gate_rounds *r, const struct gate_instance *in
         "Requests for it fail. The accounts list in the console tells why.");
 }
 
+static void check_scripts(struct gate_rounds *r)
+{
+    char title[MAX_NAME];
+    if (gate_live_disk(r->parts.live).differs)
+        add(r->parts.alerts, GATE_LOG_WARN, "scripts_disk", "An edit in conf/ is not used",
+            "It has errors, so the scripts before it go on. The log and `llm-gate check` name them.");
+    if (gate_live_failed(r->parts.live) == 0)
+        return;
+    snprintf(title, sizeof title, "The scripts of generation %llu were taken out of service",
+             (unsigned long long)gate_live_failed(r->parts.live));
+    add(r->parts.alerts, GATE_LOG_ERROR, "scripts_failed", title,
+        "They failed one request after the other, so the ones before them serve again. Mend and "
+        "publish them; the log and the history say what went wrong.");
+}
+
 static void check_all(struct gate_rounds *r, uint64_t now_ms)
 {
     size_t count;
@@ -148,6 +163,7 @@ static void check_all(struct gate_rounds *r, uint64_t now_ms)
     gate_alerts_begin(r->parts.alerts);
     for (size_t i = 0; i < count; i++)
         check_instance(r, instances[i], now_ms);
+    check_scripts(r);
     if (gate_store_is_failing(r->parts.store)) {
         struct gate_error problem;
         gate_store_problem(r->parts.store, &problem);

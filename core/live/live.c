@@ -259,6 +259,11 @@ void gate_live_disconnect(struct gate_live *l)
     l->workers = (struct gate_workers){.visit = NULL};
 }
 
+uint64_t gate_live_failed(const struct gate_live *l)
+{
+    return l->in_place_of;
+}
+
 size_t gate_live_restart_keys(const struct gate_live *l, const char **names, size_t max)
 {
     for (size_t i = 0; i < l->restart_count && i < max; i++)

@@ -40,6 +40,7 @@ struct gate_live {
     size_t restart_count;
     struct live_job *jobs; /* the first one runs */
     uint64_t failed;       /* the generation that was taken out of service last */
+    uint64_t in_place_of;  /* the same while the one that took over runs; else 0 */
     bool *gone;            /* set when destroyed inside a callback of its own */
 };
 

@@ -310,6 +310,7 @@ static void on_built(void *arg)
         return;
     }
     take_over(l, c);
+    l->in_place_of = job->origin == GATE_ORIGIN_TAKEOVER ? job->base : 0;
     memcpy(l->restart, job->report.restart, sizeof l->restart);
     l->restart_count = job->report.restart_count;
     visit(job, switch_worker, on_switched);

@@ -6,6 +6,7 @@ local check = require "gate.check"
 local balance = {}
 
 local KEPT = 64 -- accounts that select may order
+local POINTS = 1000000 -- of the hash of a key
 
 local ACCOUNT_FIELDS = {
     in_flight = true, latency_ms = true, requests_minute = true, requests_day = true,
@@ -170,21 +171,23 @@ function balance.spread(list, weights)
     end
     check.that(sum > 0, 0, "balance.spread: all weights are 0")
     return function(key)
-        local point = gate.random()
+        local point
         if key and key ~= "" then
-            point = gate.hash(key) % 1000000 / 1000000
+            point = gate.hash(key) % POINTS / POINTS
+        else
+            point = gate.random()
         end
         local drawn = 1
         while point * sum >= limits[drawn] do
             drawn = drawn + 1
         end
-        local order_now = { targets[drawn] }
+        local all = { targets[drawn] }
         for i = 1, #targets do
             if i ~= drawn then
-                order_now[#order_now + 1] = targets[i]
+                all[#all + 1] = targets[i]
             end
         end
-        return order_now
+        return all
     end
 end
 
