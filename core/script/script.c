@@ -8,7 +8,11 @@
 
 #include <stdlib.h>
 
-enum { REBUILD_EVERY_MS = 1000 };
+enum {
+    QUICK_BUILD_US =
+        20000,        /* a state that is built in this time is built anew whenever it must be */
+    BUILD_SHARE = 20, /* a slower one takes at most this part (1/n) of the time */
+};
 
 /* ---------------------------------------------------------------- building */
 
@@ -141,17 +145,18 @@ void gate_script_set_time(struct gate_script *s, uint64_t wall_ms)
 
 /* ---------------------------------------------------------------- calling */
 
-/* A script that has filled its memory for good would fail every call from now on. Loading all files
- * takes longer than a call may, so a script that does it again and again waits for its turn. */
+/* A script that has filled its memory for good would fail every call from now on. Where loading the
+ * files takes long, a script that does it again and again waits for its turn. */
 static void rebuild(struct gate_script *s)
 {
-    uint64_t now = gate_clock_mono_ms();
+    uint64_t began = gate_clock_mono_us();
     struct gate_error why;
-    if (s->rebuilt_ms != 0 && now - s->rebuilt_ms < REBUILD_EVERY_MS)
+    if (began < s->next_build_us)
         return;
-    s->rebuilt_ms = now;
     if (build(s, &why) != GATE_OK)
         gate_log_error("script: the Lua state could not be built anew: %s", why.message);
+    uint64_t took = gate_clock_mono_us() - began;
+    s->next_build_us = took <= QUICK_BUILD_US ? 0 : began + took * BUILD_SHARE;
 }
 
 enum gate_status gate_script_call(struct gate_script *s, const char *file,

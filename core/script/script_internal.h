@@ -24,7 +24,7 @@ struct gate_script {
     struct gate_sandbox *sandbox; /* NULL: there is no file that it would hold */
     struct gate_api api;
     struct gate_script_host notes; /* what api has, but for the time in which files are loaded */
-    uint64_t rebuilt_ms;           /* monotonic: the state was poisoned and built anew; 0: never */
+    uint64_t next_build_us;        /* monotonic: a poisoned state is not built anew before */
     bool owns_notes;               /* they belong to this state */
     struct gate_views views;
     struct gate_script_functions functions;
