@@ -145,7 +145,8 @@ static void check_scripts(struct gate_rounds *r)
     char title[MAX_NAME];
     if (gate_live_disk(r->parts.live).differs)
         add(r->parts.alerts, GATE_LOG_WARN, "scripts_disk", "An edit in conf/ is not used",
-            "It has errors, so the scripts before it go on. The log and `llm-gate check` name them.");
+            "It has errors, so the scripts before it go on. The log and `llm-gate check` name "
+            "them.");
     if (gate_live_failed(r->parts.live) == 0)
         return;
     snprintf(title, sizeof title, "The scripts of generation %llu were taken out of service",

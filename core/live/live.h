@@ -64,8 +64,8 @@ struct gate_live_disk {
 };
 struct gate_live_disk gate_live_disk(const struct gate_live *l);
 
-/* The generation in whose place the running one took over because its scripts failed; 0: what runs was
- * published by somebody. */
+/* The generation in whose place the running one took over because its scripts failed; 0: what runs
+ * was published by somebody. */
 uint64_t gate_live_failed(const struct gate_live *l);
 
 /* Keys of gateway.lua whose new value waits for a restart. Valid until the next publish. */

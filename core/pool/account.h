@@ -74,9 +74,9 @@ void gate_account_release(struct gate_account *a); /* NULL is fine */
 struct gate_attachment {
     _Atomic uint32_t refs;
     struct gate_instance *instance; /* that made it; retained */
-    void *state;            /* account_attach's */
-    uint64_t version;       /* of the account's credentials in this process: only grows */
-    uint64_t expires_at_ms; /* Unix: the access token's end; 0: none */
+    void *state;                    /* account_attach's */
+    uint64_t version;               /* of the account's credentials in this process: only grows */
+    uint64_t expires_at_ms;         /* Unix: the access token's end; 0: none */
 };
 
 /* Control thread. Has the provider prepare the credential. */
@@ -91,7 +91,7 @@ void gate_attachment_release(struct gate_attachment *a); /* any thread; NULL is 
 struct gate_entry {
     struct gate_account *account;
     const struct gate_instance *instance; /* of the table's pool */
-    struct gate_attachment *attachment; /* of that instance; NULL: no usable credential */
+    struct gate_attachment *attachment;   /* of that instance; NULL: no usable credential */
     const char *alias;
     const struct gate_str *tags;
     size_t tag_count;

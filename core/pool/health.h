@@ -64,8 +64,8 @@ struct gate_health_failure {
 void gate_health_bad(struct gate_account *a, const struct gate_health_failure *f, uint64_t random,
                      uint64_t now_ms);
 
-/* Worker. The account did well and is to rest all the same: it cools for that long, or as long as it
- * does already, and is asked before that only when nobody else can serve. */
+/* Worker. The account did well and is to rest all the same: it cools for that long, or as long as
+ * it does already, and is asked before that only when nobody else can serve. */
 void gate_health_rest(struct gate_account *a, uint64_t pause_ms, uint64_t now_ms);
 
 /* Control thread: a person signed in, or acted; or a saved state is restored. */

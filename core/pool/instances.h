@@ -82,7 +82,8 @@ bool gate_pool_resolve(const struct gate_pool *pool, struct gate_str mapped, str
                        struct gate_resolved *out);
 
 /* Calls cb for every name a client can ask for: mappings of exact names that resolve, then the
- * models of all instances; no name twice. Worker (script answers for names that a function maps). */
+ * models of all instances; no name twice. Worker (script answers for names that a function maps).
+ */
 void gate_pool_each_model(const struct gate_pool *pool, struct gate_script *script,
                           const struct gate_generation *generation,
                           void (*cb)(void *ctx, struct gate_str model,

@@ -1,5 +1,5 @@
-/* What a decision costs with the scripts as shipped: route, mapping and selection among 20 accounts,
- * and that ten million of them leave memory as it was. */
+/* What a decision costs with the scripts as shipped: route, mapping and selection among 20
+ * accounts, and that ten million of them leave memory as it was. */
 #include "pool_fixture.h"
 #include "script/script.h"
 #include <time.h>

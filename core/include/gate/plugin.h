@@ -372,8 +372,8 @@ struct gate_provider_ops {
      * calls below. */
     enum gate_status (*instance_create)(struct gate_str name, const struct gate_value *values,
                                         void **out, struct gate_error *err);
-    /* Any thread, once nothing uses the instance: after a change of the configuration the last request
-     * that began before it may be what kept it. */
+    /* Any thread, once nothing uses the instance: after a change of the configuration the last
+     * request that began before it may be what kept it. */
     void (*instance_destroy)(void *instance);
 
     /* Control thread, whenever a credential is set or renewed: prepare what every request of the
