@@ -25,15 +25,30 @@ static bool is_utf8(const struct gate_source *s)
 
 /* ---- what is made of the texts */
 
-static void lint(const struct gate_sources *sources, struct gate_problems *problems)
+/* Says whether gateway.lua can be read at all. */
+static bool lint(const struct gate_sources *sources, struct gate_problems *problems)
 {
+    bool readable = true;
     for (size_t i = 0; i < sources->count; i++) {
         const struct gate_source *s = &sources->files[i];
         if (!is_utf8(s))
             gate_problems_add(problems, GATE_SEVERITY_ERROR, "encoding", s->name, 0,
                               "the file is not UTF-8: save it in that encoding");
+        size_t before = problems->errors;
         gate_lint(s->name, (struct gate_str){s->text, s->len}, problems);
+        if (strcmp(s->name, GATEWAY) == 0)
+            readable = problems->errors == before;
     }
+    return readable;
+}
+
+/* The configuration names its file with the directory that it read at the start. */
+static void add_config_problem(struct gate_problems *problems, const struct gate_error *err)
+{
+    struct gate_problem *p = gate_problems_add_error(problems, "config", err);
+    const char *slash = strrchr(p->file, '/');
+    if (slash != NULL)
+        memmove(p->file, slash + 1, strlen(slash + 1) + 1);
 }
 
 static enum gate_status make_config(const struct gate_candidate_base *base,
@@ -94,16 +109,16 @@ enum gate_status gate_candidate_create(const struct gate_candidate_base *base,
 {
     struct gate_candidate *c = gate_calloc(1, sizeof *c);
     struct gate_error err = {.message = ""};
-    lint(sources, problems);
+    /* What the text itself shows is said in better words than Lua has for it. */
+    bool readable = lint(sources, problems);
     size_t known = problems->errors;
-    enum gate_status status = make_config(base, sources, c, &err);
+    enum gate_status status = readable ? make_config(base, sources, c, &err) : GATE_EINVAL;
     if (status == GATE_OK)
         status = make_pool(base, c, &err);
-    if (status != GATE_OK)
-        gate_problems_add_error(problems, "config", &err);
+    if (status != GATE_OK && readable)
+        add_config_problem(problems, &err);
     if (status == GATE_OK && c->new_config)
         check_accounts(c, problems);
-    /* What the text itself shows is said in better words than Lua has for it. */
     if (status == GATE_OK && known == 0) {
         status = make_generation(sources, c, &err);
         if (status == GATE_OK)

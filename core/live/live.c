@@ -1,5 +1,7 @@
 #include "live/live_internal.h"
+#include <errno.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 
 const char *live_conf_dir(const struct gate_live *l)
 {
@@ -71,8 +73,22 @@ static void disk_clean(struct gate_live *l)
     gate_problems_finish(&l->disk.problems);
 }
 
+/* The same as was said before? */
+static bool same_problems(const struct gate_problems *a, const struct gate_problems *b)
+{
+    if (a->count != b->count || a->kept != b->kept)
+        return false;
+    for (size_t i = 0; i < a->kept; i++)
+        if (a->list[i].line != b->list[i].line || strcmp(a->list[i].file, b->list[i].file) != 0 ||
+            strcmp(a->list[i].message, b->list[i].message) != 0)
+            return false;
+    return true;
+}
+
 static void disk_refused(struct gate_live *l, const struct gate_problems *problems)
 {
+    if (l->disk.differs && same_problems(problems, &l->disk.problems))
+        return; /* no news */
     l->disk.differs = true;
     l->disk.at_ms = gate_clock_wall_ms();
     gate_problems_finish(&l->disk.problems);
@@ -103,6 +119,17 @@ static void on_disk_published(void *ctx, const struct gate_live_result *result)
     }
 }
 
+enum gate_status live_conf_is_there(const struct gate_live *l, struct gate_error *err)
+{
+    struct stat st;
+    const char *dir = live_conf_dir(l);
+    if (stat(dir, &st) != 0)
+        return gate_fail(err, GATE_EIO, "%s: %s", dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return gate_fail(err, GATE_EIO, "%s: not a directory", dir);
+    return GATE_OK;
+}
+
 void live_read_disk(struct gate_live *l)
 {
     struct gate_sources sources = {.files = NULL};
@@ -112,16 +139,14 @@ void live_read_disk(struct gate_live *l)
         return;
     }
     l->disk.stale = false;
-    if (gate_sources_read(live_conf_dir(l), &sources, &err) != GATE_OK) {
+    if (live_conf_dir(l) == NULL)
+        return;
+    if (live_conf_is_there(l, &err) != GATE_OK ||
+        gate_sources_read(live_conf_dir(l), &sources, &err) != GATE_OK) {
         struct gate_problems problems = {.list = NULL};
         gate_problems_add_error(&problems, "read", &err);
         disk_refused(l, &problems);
         gate_problems_finish(&problems);
-        gate_sources_finish(&sources);
-        return;
-    }
-    /* The same refused text again is not news. */
-    if (l->disk.differs && gate_sources_equal(&sources, &l->disk.seen)) {
         gate_sources_finish(&sources);
         return;
     }

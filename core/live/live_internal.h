@@ -49,6 +49,9 @@ const char *live_conf_dir(const struct gate_live *l);
 __attribute__((format(printf, 2, 3))) void live_tell(struct gate_live *l, const char *format, ...);
 /* Logs every problem of a refused set. */
 void live_log_problems(const char *what, const struct gate_problems *problems);
+/* GATE_OK: conf/ is a directory that can be looked at. One that is gone is no edit that removed all
+ * files: it may have been unmounted, or be replaced just now. */
+enum gate_status live_conf_is_there(const struct gate_live *l, struct gate_error *err);
 /* Looks at conf/ again. */
 void live_read_disk(struct gate_live *l);
 struct gate_candidate_base live_base(const struct gate_live *l);

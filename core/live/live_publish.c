@@ -127,8 +127,10 @@ static void write_conf(struct live_job *job)
         return;
     if (job->origin == GATE_ORIGIN_TAKEOVER && l->disk.differs)
         return; /* somebody is at work there */
-    enum gate_status status = gate_sources_read(live_conf_dir(l), &now, &err);
-    if (status == GATE_OK && !gate_sources_equal(&now, &l->disk.seen)) {
+    bool there = live_conf_is_there(l, &err) == GATE_OK;
+    enum gate_status status =
+        there ? gate_sources_read(live_conf_dir(l), &now, &err) : GATE_OK; /* else it is made */
+    if (there && status == GATE_OK && !gate_sources_equal(&now, &l->disk.seen)) {
         /* Edited since, and not seen yet: that edit is looked at next. */
         status = gate_fail(&err, GATE_ECONFLICT,
                            "conf/ was edited on disk meanwhile; that edit is published next");

@@ -31,6 +31,7 @@ void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, 
         headers[count].value = gate_str_of(x->headers.ptr + at);
         at += headers[count].value.len + 1;
     }
+    x->status = status;
     if (x->in.explain && !gate_str_starts(type, GATE_STR("text/event-stream"))) {
         exchange_explain(x, &why);
         headers[count++] = (struct gate_header){GATE_STR("x-gate-explain"), gate_buf_str(&why)};
@@ -43,7 +44,6 @@ void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, 
         .content_length = length,
     };
     x->committed = true;
-    x->status = status;
     x->in.ops->head(x->in.client, &head);
     gate_buf_finish(&why);
     gate_buf_finish(&x->headers);

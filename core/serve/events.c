@@ -112,9 +112,20 @@ static void on_snapshot(void *ctx, int status, struct gate_str json)
     serve_answer(r, status, GATE_STR("application/json"), NULL, 0, json);
 }
 
+/* With its query, of which the control thread says that it knows no parameter. */
+static bool ask_snapshot(struct serve_events *e)
+{
+    const h2o_req_t *req = e->request->req;
+    struct gate_str nothing = {NULL, 0}, query = nothing;
+    if (req->query_at != SIZE_MAX)
+        query = (struct gate_str){req->path.base + req->query_at + 1,
+                                  req->path.len - req->query_at - 1};
+    return e->env->forward_admin(e->env, GATE_STR("GET"), GATE_STR("/events"), query, nothing,
+                                 on_snapshot, e);
+}
+
 void serve_events(struct serve_request *r)
 {
-    static const struct gate_str nothing = {NULL, 0};
     struct gate_env *env = r->conn->listener->env;
     struct gate_api_error busy = {
         .status = 503,
@@ -130,13 +141,13 @@ void serve_events(struct serve_request *r)
     e->client.event = on_event;
     e->env = env;
     e->request = r;
-    if (!env->forward_admin(env, GATE_STR("GET"), GATE_STR("/events"), nothing, nothing,
-                            on_snapshot, e)) {
+    link_client(e); /* first: what happens right behind the snapshot must find a listener */
+    if (!ask_snapshot(e)) {
+        unlink_client(e);
         free(e);
         serve_refuse(r, &busy, NULL, 0);
         return;
     }
-    link_client(e);
     r->events = e;
     serve_watch(r);
 }

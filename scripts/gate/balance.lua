@@ -5,7 +5,9 @@ local check = require "gate.check"
 
 local balance = {}
 
-local KEPT = 64 -- accounts that select may order
+local KEPT = 64 -- accounts that select may name
+local SORTED = 16 -- of these are in order when there are more accounts
+local LOOKED = 500 -- accounts that one call looks at, so that its budget suffices
 local POINTS = 1000000 -- of the hash of a key
 
 local ACCOUNT_FIELDS = {
@@ -19,41 +21,97 @@ local PROVIDER_FIELDS = {
 
 -- ---- accounts
 
--- True if a comes before b: the lower rank, then fewer running requests, then fewer of today.
-local function is_before(a, rank_a, b, rank_b)
-    if rank_a ~= rank_b then
-        return rank_a < rank_b
+-- True if a comes before b: the lower rank, then fewer running requests, then fewer of today, then
+-- the one that was offered earlier.
+local function is_before(a, b)
+    if a.rank ~= b.rank then
+        return a.rank < b.rank
+    elseif a.busy ~= b.busy then
+        return a.busy < b.busy
+    elseif a.used ~= b.used then
+        return a.used < b.used
     end
-    local busy_a, busy_b = a.in_flight, b.in_flight
-    if busy_a ~= busy_b then
-        return busy_a < busy_b
-    end
-    return a.requests_day < b.requests_day
+    return a.place < b.place
 end
 
--- The accounts in the order of rank(account), as many as select may order.
-local function order(accounts, rank)
-    local list, ranks, count = {}, {}, 0
-    for i = 1, #accounts do
-        local a = accounts[i]
-        local r = rank(a)
-        if count < KEPT or is_before(a, r, list[count], ranks[count]) then
-            local low, high = 1, count + 1
-            while low < high do
-                local middle = (low + high) // 2
-                if is_before(a, r, list[middle], ranks[middle]) then
-                    high = middle
-                else
-                    low = middle + 1
-                end
+-- The same for an account at a place whose rank is not above that of b.
+local function beats(account, rank, place, b)
+    if rank ~= b.rank then
+        return true
+    end
+    local busy = account.in_flight
+    if busy ~= b.busy then
+        return busy < b.busy
+    end
+    local used = account.requests_day
+    if used ~= b.used then
+        return used < b.used
+    end
+    return place < b.place
+end
+
+-- A step that visits all of n places, and neighbours long after each other: accounts that are
+-- offered from the worst to the best are no more work than others.
+local function step_of(n)
+    local step = n * 618 // 1000
+    while true do
+        local a, b = n, step
+        while b > 0 do
+            a, b = b, a % b
+        end
+        if a == 1 then
+            return step
+        end
+        step = step + 1
+    end
+end
+
+-- The best `most` of the accounts in the order of rank(account), as tables with `place`.
+local function best_of(accounts, count, rank, most)
+    local list, kept, worst, place, step = {}, 0, nil, 0, step_of(count)
+    if count > LOOKED then
+        place = gate.random(count) -- others each time
+    end
+    for _ = 1, math.min(count, LOOKED) do
+        place = (place + step) % count
+        local account = accounts[place + 1]
+        local r = rank(account)
+        if kept < most or (r <= worst.rank and beats(account, r, place + 1, worst)) then
+            local one = {
+                rank = r, busy = account.in_flight, used = account.requests_day, place = place + 1,
+            }
+            local at = kept + 1
+            while at > 1 and is_before(one, list[at - 1]) do
+                list[at] = list[at - 1]
+                at = at - 1
             end
-            table.insert(list, low, a)
-            table.insert(ranks, low, r)
-            if count < KEPT then
-                count = count + 1
+            list[at] = one
+            if kept < most then
+                kept = kept + 1
             else
-                list[KEPT + 1], ranks[KEPT + 1] = nil, nil
+                list[most + 1] = nil
             end
+            worst = list[kept]
+        end
+    end
+    return list
+end
+
+-- The accounts in the order of rank(account). Of more than select may name, only the best are in
+-- order, and others behind them.
+local function order(accounts, rank)
+    local count = #accounts
+    local best = best_of(accounts, count, rank, count <= KEPT and KEPT or SORTED)
+    local list, has = {}, {}
+    for i, one in ipairs(best) do
+        list[i] = accounts[one.place]
+        has[one.place] = true
+    end
+    for i = 1, math.min(count, KEPT) do
+        if #list == KEPT then
+            break
+        elseif not has[i] then
+            list[#list + 1] = accounts[i]
         end
     end
     return list

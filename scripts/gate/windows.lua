@@ -40,6 +40,9 @@ end
 
 -- What is wrong with a zone; nil: nothing.
 local function wrong_zone(zone)
+    if zone ~= nil and type(zone) ~= "string" then
+        return ("the zone is a %s, expected one like \"Europe/Berlin\""):format(type(zone))
+    end
     local ok, why = pcall(gate.time, zone)
     return not ok and tostring(why):gsub("^gate%.time: ", "") or nil
 end

@@ -16,8 +16,8 @@ static void check_functions(const char *module, const char *source, const char *
     snprintf(head, sizeof head, "\nfunction %s.", module);
     for (const char *at = source; (at = strstr(at, head)) != NULL;) {
         at += strlen("\nfunction ");
-        snprintf(call, sizeof call, "%.*s", (int)(strchr(at, '(') - at + 1), at);
-        ck_assert_msg(strstr(examples, call) != NULL, "no example of %s)", call);
+        snprintf(call, sizeof call, "%.*s", (int)strcspn(at, "("), at);
+        ck_assert_msg(strstr(examples, call) != NULL, "no example of %s", call);
         functions++;
     }
     ck_assert_msg(functions > 0, "no function is in %s", module);
@@ -56,25 +56,41 @@ END_TEST
 
 /* ---- many accounts */
 
-enum { MANY = 3000 };
+struct many {
+    size_t count;
+    bool equal;
+};
 
-static void read_descending(void *ctx, size_t index, struct gate_account_facts *out)
+static void read_many(void *ctx, size_t index, struct gate_account_facts *out)
 {
-    const bool *equal = ctx;
+    const struct many *m = ctx;
+    uint32_t use = m->equal ? 0 : (uint32_t)(m->count - index);
     *out = (struct gate_account_facts){
         .id = GATE_STR("i/many"),
         .alias = GATE_STR("many"),
         .provider = GATE_STR("i"),
         .weight = 1,
-        .numbers = {.in_flight = *equal ? 0 : (uint32_t)(MANY - index),
-                    .requests_day = *equal ? 0 : MANY - index},
+        .numbers = {.in_flight = use, .requests_day = use},
         .state = "serving",
     };
 }
 
-/* The last account is the best: the worst order that there is. */
+static struct gate_selection select_of_many(struct gate_script *s, size_t count, bool equal)
+{
+    struct many m = {count, equal};
+    const struct gate_select_view view = {count, read_many, &m, NULL};
+    const struct gate_route_view req = test_view("m");
+    struct gate_selection selection;
+    struct gate_error err = {.message = ""};
+    ck_assert_msg(gate_script_select(s, &view, &req, &selection, &err) == GATE_OK, "%zu: %s", count,
+                  err.message);
+    return selection;
+}
+
+/* The last account is the best, which is the worst order that there is; or all are the same. */
 START_TEST(many_accounts_are_within_the_budget)
 {
+    enum { FULL = 64, LOOKED = 500, MOST = 4096 };
     static const char *const texts[] = {
         "local balance = require 'gate.balance'\nreturn { select = balance.least('in_flight') }",
         "local balance = require 'gate.balance'\nreturn { select = balance.most_left() }",
@@ -82,23 +98,27 @@ START_TEST(many_accounts_are_within_the_budget)
     struct test_dir dir;
     struct gate_generation *g = NULL;
     struct gate_script *s = NULL;
-    struct gate_error err = {.message = ""};
     struct gate_selection selection;
-    struct gate_route_view req = test_view("m");
-    bool equal = false;
-    const struct gate_select_view view = {MANY, read_descending, &equal, NULL};
+    struct gate_error err = {.message = ""};
     test_dir_init(&dir);
     test_dir_write(&dir, "conf/accounts.lua", texts[_i]);
     ck_assert_msg(
         gate_generation_load(dir.conf, GATE_SOURCE_DIR "/scripts", NULL, 0, 1, &g, &err) == GATE_OK,
         "%s", err.message);
     ck_assert_int_eq(gate_script_create(g, NULL, &s, &err), GATE_OK);
-    for (int round = 0; round < 2; round++, equal = true) {
-        ck_assert_msg(gate_script_select(s, &view, &req, &selection, &err) == GATE_OK, "%s",
-                      err.message);
+    for (int equal = 0; equal < 2; equal++) {
+        selection = select_of_many(s, FULL, equal);
+        for (size_t i = 0; i < FULL; i++)
+            ck_assert_uint_eq(selection.order[i], equal ? i : FULL - 1 - i);
+        selection = select_of_many(s, LOOKED, equal);
         ck_assert_uint_eq(selection.count, GATE_POLICY_MAX_SELECTED);
-        ck_assert_uint_eq(selection.order[0], equal ? 0 : MANY - 1);
-        ck_assert_uint_eq(selection.order[63], equal ? 63 : MANY - 64);
+        for (size_t i = 0; i < 16; i++)
+            ck_assert_uint_eq(selection.order[i], equal ? i : LOOKED - 1 - i);
+        selection = select_of_many(s, MOST, equal);
+        ck_assert_uint_eq(selection.count, GATE_POLICY_MAX_SELECTED);
+        for (size_t i = 1; i < 16; i++)
+            ck_assert(equal ? selection.order[i] > selection.order[i - 1]
+                            : selection.order[i] < selection.order[i - 1]);
     }
     gate_script_destroy(s);
     gate_generation_release(g);

@@ -10,9 +10,9 @@ end
 one(1)
 
 local function route(req)
-    local names = { check.names { b = 1, a = 2 }, tostring(check.number(3, 1, 3)),
+    local names = { check.names({ b = 1, a = 2 }), tostring(check.number(3, 1, 3)),
         tostring(check.number(4, 1, 3)), tostring(check.number("3", 1)),
-        check.target_name { model = "x" }, tostring(check.target_name {}),
+        check.target_name({ model = "x" }), tostring(check.target_name {}),
         check.provider("p/m/n"), tostring(check.provider("m")), tostring(check.provider("/m")),
         #check.targets("two", { "a", "b" }), tostring(check.is_served(req.model)) }
     return table.concat(names, " ")

@@ -57,6 +57,7 @@ return made
 -- conf/routing.lua
 local fallback = require "gate.fallback"
 return function()
-    return fallback.chain("a/m", "b/m")
+    local made = fallback.chain("a/m", "b/m")
+    return made()
 end
 --> model=m => error: routing.lua:4: fallback.chain makes a function for requests: call it at the top of the file, outside of functions, and call there what it made

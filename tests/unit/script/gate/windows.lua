@@ -2,6 +2,24 @@
 local windows = require "gate.windows"
 
 local office = windows.between("09:00", "18:00", "Europe/Berlin", "mon-fri")
+
+local function route(_req)
+    return office() and "open" or "closed"
+end
+
+return route
+--> model=m at=2026-11-23T07:59Z => closed
+--> model=m at=2026-11-23T08:00Z => open
+--> model=m at=2026-11-23T16:59Z => open
+--> model=m at=2026-11-23T17:00Z => closed
+--> model=m at=2026-11-22T10:00Z => closed
+--> model=m at=2026-07-20T07:00Z => open
+--> model=m at=2026-07-20T16:00Z => closed
+----
+-- conf/routing.lua
+local windows = require "gate.windows"
+
+local office = windows.between("09:00", "18:00", "+01:00", "mon-fri")
 local night = windows.between("22:00", "06:00")
 local friday_night = windows.between("22:00", "06:00", "UTC", "fri")
 local day = windows.between("00:00", "24:00", "UTC", "sat,sun")
@@ -17,13 +35,6 @@ local function route(req)
 end
 
 return route
---> model=office at=2026-11-23T07:59Z => closed
---> model=office at=2026-11-23T08:00Z => open
---> model=office at=2026-11-23T16:59Z => open
---> model=office at=2026-11-23T17:00Z => closed
---> model=office at=2026-11-22T10:00Z => closed
---> model=office at=2026-07-20T07:00Z => open
---> model=office at=2026-07-20T16:00Z => closed
 --> model=night at=2026-11-23T21:59Z => closed
 --> model=night at=2026-11-23T22:00Z => open
 --> model=night at=2026-11-24T00:00Z => open
@@ -138,3 +149,15 @@ return function()
     return windows.between("09:00", "18:00") and "open" or nil
 end
 --> model=m => error: routing.lua:4: windows.between makes a function for requests: call it at the top of the file, outside of functions, and call there what it made
+----
+-- conf/routing.lua
+local windows = require "gate.windows"
+local made = windows.between("09:00", "18:00", "Berlin time")
+return made
+--> file => error: routing.lua:3: windows.between: "Berlin time" is no time zone: write "UTC", a name like "Europe/Berlin", or an offset like "+08:00"
+----
+-- conf/routing.lua
+local windows = require "gate.windows"
+local made = windows.weekdays("mon", 8)
+return made
+--> file => error: routing.lua:3: windows.weekdays: the zone is a number, expected one like "Europe/Berlin"
