@@ -3,6 +3,10 @@
 -- take turns and have the limits that the environment and their provider give them.
 -- docs/scripting.md describes the keys; `llm-gate check` tells what is wrong here.
 
+-- Choices that are ready: least, most_left, prefer_tag; see docs/scripting-library.md.
+--
+-- local balance = require "gate.balance"
+
 -- Chooses instead of the strategy. It returns nil (the strategy decides), an account of the list,
 -- its id or alias, or a list of these, best first.
 --
@@ -29,6 +33,17 @@
 --     return nil
 -- end
 
+-- Sees good answers when they have ended. It returns nil, or { cooldown_ms = 20000 }: the account
+-- rests that long.
+--
+-- local function on_response(response, _attempt, _req)
+--     local left = tonumber(response.headers["x-ratelimit-remaining-requests"])
+--     if left and left < 3 then
+--         return { cooldown_ms = 20000 }
+--     end
+--     return nil
+-- end
+
 return {
     -- round_robin, least_used, least_inflight, fastest, weighted, reset_first or sticky.
     -- strategy = "round_robin",
@@ -51,6 +66,7 @@ return {
     --     ["work"] = { weight = 0 }, -- is never chosen
     -- },
 
-    -- select = select,
+    -- select = select, -- or balance.least("in_flight")
     -- on_error = on_error,
+    -- on_response = on_response,
 }

@@ -1,27 +1,28 @@
--- gateway.lua: where the gateway listens, its limits, and its providers. Read once, at start.
--- It returns one table. Every key is optional and an environment variable wins over its key; as
--- shipped all keys are comments, so the environment decides. Times are in milliseconds.
+-- gateway.lua: where the gateway listens, its limits, and its providers. It returns one table.
+-- Every key is optional and an environment variable wins over its key; as shipped all keys are
+-- comments, so the environment decides. Times are in milliseconds. What changes while the gateway
+-- runs serves new requests at once, but for keys marked (restart): these are read at start only.
 -- docs/configuration.md describes them all; `llm-gate check` tells what is wrong here.
 -- No secret belongs in this file: an account names the variable or the file that holds its key.
 
 return {
-    -- listen = "127.0.0.1:8080",
-    -- workers = 4, -- threads that serve; default: one for each CPU
+    -- listen = "127.0.0.1:8080", -- (restart)
+    -- workers = 4, -- threads that serve; default: one for each CPU (restart)
     -- log_level = "INFO", -- DEBUG, INFO, WARN, ERROR
-    -- log_format = "text", -- or "json"
-    -- max_body = 32 * 1024 * 1024, -- bytes of a request's body
+    -- log_format = "text", -- or "json" (restart)
+    -- max_body = 32 * 1024 * 1024, -- bytes of a request's body (restart)
     -- drain_ms = 30000, -- running requests get this long after SIGTERM
 
     -- Failover and records.
     -- max_attempts = 32, -- of one request over all accounts
     -- failover_ms = 300000, -- no new attempt after this much of a request
-    -- counter_flush_ms = 500, -- counts of this long may be lost when the process is killed
-    -- audit_retention_days = 30,
-    -- storage = { plugin = "rocksdb" },
-    -- quota = { plugin = "window" },
+    -- counter_flush_ms = 500, -- what a kill may lose of the counts (restart)
+    -- audit_retention_days = 30, -- (restart)
+    -- storage = { plugin = "rocksdb" }, -- (restart)
+    -- quota = { plugin = "window" }, -- (restart)
 
     -- Clients.
-    -- max_connections = 10000, -- of one worker
+    -- max_connections = 10000, -- of one worker (restart)
     -- header_timeout_ms = 30000, -- until the head of a request is complete
     -- body_timeout_ms = 30000, -- between two reads of a body
     -- idle_timeout_ms = 75000, -- connection without a request

@@ -3,6 +3,22 @@
 
 enum { MAX_ANSWER = 12 << 20, DRY_RUN_DEFAULT = 1000, MAX_ROWS = 200, MAX_HEADERS = 16 };
 
+/* Says what is wrong first: the commands show no more than this. */
+static void put_wrong_scripts(struct gate_buf *out, const struct gate_problems *problems)
+{
+    enum { ROOM = GATE_PROBLEM_FILE + GATE_PROBLEM_TEXT + 64 };
+    char text[ROOM] = "The scripts have errors.";
+    for (size_t i = 0; i < problems->kept; i++) {
+        const struct gate_problem *p = &problems->list[i];
+        if (p->severity != GATE_SEVERITY_ERROR)
+            continue;
+        snprintf(text, sizeof text, "The scripts have errors. The first: %s:%u: %s", p->file,
+                 p->line, p->message);
+        break;
+    }
+    json_error(out, 422, "invalid_scripts", NULL, text);
+}
+
 /* ---- dry run */
 
 static void on_dry_run(void *ctx, enum gate_status status, const struct gate_live_report *report,
@@ -18,9 +34,10 @@ static void on_dry_run(void *ctx, enum gate_status status, const struct gate_liv
         gate_dry_run_json(dry, &json);
         json_raw(&out, "dry_run", gate_buf_str(&json));
         gate_buf_finish(&json);
+    } else if (http == 422) {
+        put_wrong_scripts(&out, &report->problems);
     } else {
-        json_error(&out, http, http == 422 ? "invalid_scripts" : admin_error_code(status), NULL,
-                   "The scripts have errors.");
+        json_error(&out, http, admin_error_code(status), NULL, "The scripts cannot be tried.");
     }
     admin_put_report(&out, "report", report);
     json_close(&out, '}');
@@ -145,7 +162,7 @@ static struct gate_candidate *candidate_of(struct admin_call *c, const cJSON *bo
         struct gate_buf json;
         gate_buf_init(&json, MAX_ANSWER);
         json_open(&json, NULL, '{');
-        json_error(&json, 422, "invalid_scripts", NULL, "The scripts have errors.");
+        put_wrong_scripts(&json, &problems);
         admin_put_problems(&json, "problems", &problems);
         json_close(&json, '}');
         admin_reply(c, 422, gate_buf_str(&json));

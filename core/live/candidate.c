@@ -49,6 +49,8 @@ static void add_config_problem(struct gate_problems *problems, const struct gate
     const char *slash = strrchr(p->file, '/');
     if (slash != NULL)
         memmove(p->file, slash + 1, strlen(slash + 1) + 1);
+    else if (p->file[0] == '\0')
+        snprintf(p->file, sizeof p->file, "%s", GATEWAY);
 }
 
 static enum gate_status make_config(const struct gate_candidate_base *base,
