@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="llm-gate" \
 RUN apt-get update -q \
     && apt-get install -q -y --no-install-recommends \
        ca-certificates libcjson1 libcurl4 libh2o-evloop0.13 liblua5.4-0 libqrencode4 \
-       librocksdb7.8 libssl3 \
+       librocksdb7.8 libssl3 tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /data \
        --shell /usr/sbin/nologin gate \
