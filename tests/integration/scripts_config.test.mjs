@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Upstream, instance, lua } from './accounts.mjs';
-import { assertError, stopAll, textOf, until } from './helper.mjs';
+import { Upstream, instance, keyOf, lua } from './accounts.mjs';
+import { assertError, stopAll, tempDir, textOf, until } from './helper.mjs';
 import { saying, withRig } from './scripts_rig.mjs';
 
 // Publishes a gateway.lua by the API, or writes it to conf/.
@@ -119,6 +119,20 @@ test('clocks, max_attempts, route_headers', () =>
         assert.equal(await rig.chat('m', {}, { headers: { 'X-Team': 'blue' } }), '418 blue');
         await change(rig, rig.config());
         assert.equal(await rig.chat('m', {}, { headers: { 'X-Team': 'blue' } }), '418 none');
+    }));
+
+test('a key from a file, and the clocks of clients', () =>
+    withRig({}, async (rig) => {
+        const path = join(tempDir('key'), 'key');
+        writeFileSync(path, `${keyOf('c')}\n`, { mode: 0o600 });
+        const account = { alias: 'c', key_env: undefined, key_file: path };
+        const text = rig.config({ idle_timeout_ms: 100 }, [account]);
+        await change(rig, text.replace('["key_env"] = undefined, ', ''));
+        assert.equal(await rig.chat(), 'c');
+        const client = await rig.gateway.raw();
+        await client.send('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
+        await client.answer();
+        await client.closed();
     }));
 
 test('log_level and echo', () =>

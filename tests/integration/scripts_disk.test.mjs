@@ -171,6 +171,20 @@ test('a module of scripts/ is part of what runs', async () => {
     });
 });
 
+test('an edit on disk that was not looked at yet comes before a publish with an older base', () =>
+    withRig(first, async (rig) => {
+        writeFileSync(join(rig.conf, 'models.lua'), 'return { of = "pool/disk" }');
+        const files = { 'routing.lua': saying('of the API') };
+        const late = await rig.publish(files, { base: 1 }, 409);
+        assert.equal(late.error.code, 'stale_base');
+        assert.equal(late.files['models.lua'], 'return { of = "pool/disk" }');
+        assert.equal((await rig.publish(files, { base: late.generation })).generation, 3);
+        await rig.says('of the API');
+        const now = await rig.get();
+        assert.deepEqual(now.files, rig.disk());
+        assert.equal(now.files['models.lua'], 'return { of = "pool/disk" }');
+    }));
+
 // ---------------------------------------------------------------- conf/ itself
 
 test('conf/ is replaced by another directory', () =>
