@@ -22,7 +22,7 @@ return {
     -- quota = { plugin = "window" }, -- (restart)
 
     -- Clients.
-    -- max_connections = 10000, -- of one worker (restart)
+    -- max_connections = 10000, -- of one worker
     -- header_timeout_ms = 30000, -- until the head of a request is complete
     -- body_timeout_ms = 30000, -- between two reads of a body
     -- idle_timeout_ms = 75000, -- connection without a request

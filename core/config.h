@@ -158,7 +158,7 @@ enum gate_status gate_config_load(bool make_key, struct gate_config **out, struc
 enum gate_status gate_config_reload(const struct gate_config *running, const struct gate_str *text,
                                     struct gate_config **out, struct gate_error *err);
 /* Keys of gateway.lua (literals) that differ and are read only at start: listen, workers, max_body,
- * max_connections, storage, quota, counter_flush_ms, log_format, audit_retention_days. Returns how
+ * storage, quota, counter_flush_ms, log_format, audit_retention_days. Returns how
  * many; the first `max` are in names. Everything else a switch of generations changes: providers,
  * their accounts and options, clocks, limits, timeouts of clients, route_headers, log_level,
  * max_attempts, failover_ms, drain_ms, echo. */

@@ -78,7 +78,6 @@ size_t gate_config_restart_keys(const struct gate_config *booted, const struct g
                        booted->listen_port == fresh->listen_port},
         {"workers", booted->workers == fresh->workers},
         {"max_body", booted->max_body == fresh->max_body},
-        {"max_connections", booted->max_connections == fresh->max_connections},
         {"storage", same_plugin(&booted->storage, &fresh->storage)},
         {"quota", same_plugin(&booted->quota, &fresh->quota)},
         {"counter_flush_ms", booted->counter_flush_ms == fresh->counter_flush_ms},

@@ -195,7 +195,7 @@ static void on_second(struct gate_timer *timer)
     r->minute = now / MINUTE_MS;
     check_all(r, now);
     gate_store_post(r->parts.store, expire, r->parts.audit);
-    gate_history_flush(gate_live_history(r->parts.live));
+    gate_live_tick(r->parts.live);
 }
 
 struct gate_rounds *gate_rounds_create(const struct gate_rounds_parts *parts)

@@ -87,6 +87,7 @@ static enum gate_status worker_start(struct worker *w)
         .quota = &p->quota,
         .credentials = p->credentials,
         .store = p->store,
+        .record_first = p->config->counter_flush_ms == 0,
         .audit = w->audit,
         .recent = gate_trace_ring_create(),
         .scratch = gate_alloc(sizeof(struct gate_choice)),

@@ -130,6 +130,18 @@ enum gate_status live_conf_is_there(const struct gate_live *l, struct gate_error
     return GATE_OK;
 }
 
+bool live_disk_is_news(const struct gate_live *l)
+{
+    struct gate_sources now = {.files = NULL};
+    struct gate_error err;
+    if (!l->parts.serves || live_conf_dir(l) == NULL || live_conf_is_there(l, &err) != GATE_OK)
+        return false;
+    bool is = gate_sources_read(live_conf_dir(l), &now, &err) == GATE_OK &&
+              !gate_sources_equal(&now, &l->disk.seen);
+    gate_sources_finish(&now);
+    return is;
+}
+
 void live_read_disk(struct gate_live *l)
 {
     struct gate_sources sources = {.files = NULL};
@@ -150,13 +162,18 @@ void live_read_disk(struct gate_live *l)
         gate_sources_finish(&sources);
         return;
     }
+    /* Nothing new in conf/: then something in scripts/, which an edit that was refused may have
+     * waited for. What runs is not always what is on disk: it could not be written there. */
+    bool same = gate_sources_equal(&sources, &l->disk.seen);
     gate_sources_finish(&l->disk.seen);
     l->disk.seen = sources;
     const struct gate_live_change change = {
-        .sources = &l->disk.seen,
+        .sources = same && !l->disk.differs ? gate_generation_sources(l->running.generation)
+                                            : &l->disk.seen,
         .origin = GATE_ORIGIN_DISK,
         .author = GATE_STR("disk"),
-        .note = GATE_STR("edited on disk"),
+        .note =
+            same && !l->disk.differs ? GATE_STR("scripts/ changed") : GATE_STR("edited on disk"),
         .over_disk = true,
     };
     gate_live_publish(l, &change, on_disk_published, l);
@@ -287,6 +304,15 @@ void gate_live_disconnect(struct gate_live *l)
 uint64_t gate_live_failed(const struct gate_live *l)
 {
     return l->in_place_of;
+}
+
+void gate_live_tick(struct gate_live *l)
+{
+    struct gate_error err = {.message = ""};
+    gate_history_flush(l->history);
+    if (l->disk.unwritten && l->jobs == NULL && !l->disk.differs &&
+        live_write_conf(l, &err) == GATE_OK)
+        gate_log_info("scripts: conf/ could be written again; it is what runs");
 }
 
 size_t gate_live_restart_keys(const struct gate_live *l, const char **names, size_t max)

@@ -50,6 +50,9 @@ struct gate_counters *gate_live_counters(struct gate_live *l);
 void gate_live_connect(struct gate_live *l, const struct gate_workers *workers);
 void gate_live_disconnect(struct gate_live *l);
 
+/* Once a minute: what could not be written is tried again. */
+void gate_live_tick(struct gate_live *l);
+
 /* Told of everything that happens, on the control thread: `event` is a JSON object whose member
  * "event" is "published", "refused", "disk", "takeover" or "building". One listener. */
 void gate_live_listen(struct gate_live *l, void (*told)(void *ctx, struct gate_str event),

@@ -37,20 +37,37 @@ static const struct sample_shape {
     {"no messages", {.depth = 2}, 20},
 };
 
-static struct gate_problem *add(struct gate_live_report *report, bool lenient, const char *code,
-                                const char *what, const struct gate_simulated *s)
+/* The problem that was added last says, up to its last part, what another one says already: one
+ * mistake fails for many requests. */
+static bool is_repeated(const struct gate_problems *all, const struct gate_problem *p, size_t len)
 {
+    for (const struct gate_problem *q = all->list; q < p; q++)
+        if (q->line == p->line && strcmp(q->code, p->code) == 0 && strcmp(q->file, p->file) == 0 &&
+            strncmp(q->message, p->message, len) == 0 && strncmp(q->message + len, " (", 2) == 0)
+            return true;
+    return false;
+}
+
+static void add(struct gate_live_report *report, bool lenient, const char *code, const char *what,
+                const struct gate_simulated *s)
+{
+    struct gate_problems *all = &report->problems;
     struct gate_error err = {.status = GATE_EINTERNAL, .message = ""};
     snprintf(err.message, sizeof err.message, "%s", s->message);
-    struct gate_problem *p = gate_problems_add_error(&report->problems, code, &err);
+    struct gate_problem *p = gate_problems_add_error(all, code, &err);
     size_t len = strlen(p->message);
+    if (all->kept > 0 && p == &all->list[all->kept - 1] && is_repeated(all, p, len)) {
+        all->kept--;
+        all->count--;
+        all->errors--;
+        return;
+    }
     snprintf(p->message + len, sizeof p->message - len, " (%s)", what);
     snprintf(p->stack, sizeof p->stack, "%s", s->stack);
     if (lenient && p->severity == GATE_SEVERITY_ERROR) {
         p->severity = GATE_SEVERITY_WARNING;
-        report->problems.errors--;
+        all->errors--;
     }
-    return p;
 }
 
 static void try_samples(struct gate_live *l, const struct gate_candidate *c, bool lenient,

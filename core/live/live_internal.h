@@ -33,6 +33,7 @@ struct gate_live {
     struct {
         struct gate_sources seen; /* what was there when it was read or written last */
         bool differs, stale;      /* stale: it changed while a publish ran */
+        bool unwritten;           /* what runs could not be written there */
         uint64_t at_ms;
         struct gate_problems problems;
     } disk;
@@ -54,6 +55,8 @@ void live_log_problems(const char *what, const struct gate_problems *problems);
 enum gate_status live_conf_is_there(const struct gate_live *l, struct gate_error *err);
 /* Looks at conf/ again. */
 void live_read_disk(struct gate_live *l);
+/* There is an edit that was not looked at yet. */
+bool live_disk_is_news(const struct gate_live *l);
 struct gate_candidate_base live_base(const struct gate_live *l);
 
 /* live_check.c */
@@ -69,6 +72,8 @@ void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenie
                  struct gate_live_report *report);
 
 /* live_publish.c */
+/* Makes conf/ say what runs. */
+enum gate_status live_write_conf(struct gate_live *l, struct gate_error *err);
 /* The jobs that wait end with an error. */
 void live_cancel_jobs(struct gate_live *l);
 

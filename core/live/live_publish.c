@@ -67,6 +67,7 @@ static void finish(struct live_job *job, enum gate_status status)
     job->result.number = l != NULL ? number_of(l) : 0;
     if (job->result.took_us == 0)
         job->result.took_us = gate_clock_mono_us() - job->started_us;
+    job->report.took_us = job->result.took_us;
     if (l != NULL) {
         l->jobs = job->next;
         l->gone = &gone;
@@ -118,39 +119,47 @@ void live_cancel_jobs(struct gate_live *l)
 
 /* ---- record */
 
-static void write_conf(struct live_job *job)
+enum gate_status live_write_conf(struct gate_live *l, struct gate_error *err)
 {
-    struct gate_live *l = job->live;
+    const struct gate_sources *running = gate_generation_sources(l->running.generation);
     struct gate_sources now = {.files = NULL};
-    struct gate_error err = {.message = ""};
-    if (live_conf_dir(l) == NULL || job->origin == GATE_ORIGIN_DISK)
-        return;
-    if (job->origin == GATE_ORIGIN_TAKEOVER && l->disk.differs)
-        return; /* somebody is at work there */
-    bool there = live_conf_is_there(l, &err) == GATE_OK;
+    bool there = live_conf_is_there(l, err) == GATE_OK;
     enum gate_status status =
-        there ? gate_sources_read(live_conf_dir(l), &now, &err) : GATE_OK; /* else it is made */
+        there ? gate_sources_read(live_conf_dir(l), &now, err) : GATE_OK; /* else it is made */
     if (there && status == GATE_OK && !gate_sources_equal(&now, &l->disk.seen)) {
         /* Edited since, and not seen yet: that edit is looked at next. */
-        status = gate_fail(&err, GATE_ECONFLICT,
+        status = gate_fail(err, GATE_ECONFLICT,
                            "conf/ was edited on disk meanwhile; that edit is published next");
         l->disk.stale = true;
     }
     gate_sources_finish(&now);
     if (status == GATE_OK)
-        status = gate_conf_dir_write(live_conf_dir(l), &job->sources, &err);
-    if (status != GATE_OK) {
-        gate_log_error(
-            "scripts: generation %llu serves, but conf/ is not what it was made from: %s",
-            (unsigned long long)number_of(l), err.message);
-        job->result.unrecorded = true;
-        job->result.err = err;
-        return;
-    }
+        status = gate_conf_dir_write(live_conf_dir(l), running, err);
+    l->disk.unwritten = status != GATE_OK && status != GATE_ECONFLICT;
+    if (status != GATE_OK)
+        return status;
     gate_sources_finish(&l->disk.seen);
-    gate_sources_copy(&job->sources, &l->disk.seen);
+    gate_sources_copy(running, &l->disk.seen);
     l->disk.differs = false;
     gate_problems_finish(&l->disk.problems);
+    return GATE_OK;
+}
+
+static void write_conf(struct live_job *job)
+{
+    struct gate_live *l = job->live;
+    struct gate_error err = {.message = ""};
+    l->disk.unwritten = false;
+    if (live_conf_dir(l) == NULL || job->origin == GATE_ORIGIN_DISK)
+        return;
+    if (job->origin == GATE_ORIGIN_TAKEOVER && l->disk.differs)
+        return; /* somebody is at work there */
+    if (live_write_conf(l, &err) == GATE_OK)
+        return;
+    gate_log_error("scripts: generation %llu serves, but conf/ is not what it was made from: %s",
+                   (unsigned long long)number_of(l), err.message);
+    job->result.unrecorded = true;
+    job->result.err = err;
 }
 
 static void write_history(struct live_job *job)
@@ -390,6 +399,9 @@ void gate_live_publish(struct gate_live *l, const struct gate_live_change *chang
                        void (*done)(void *ctx, const struct gate_live_result *result), void *ctx)
 {
     struct live_job *job = gate_calloc(1, sizeof *job), **at = &l->jobs;
+    bool by_person = change->origin == GATE_ORIGIN_ADMIN || change->origin == GATE_ORIGIN_ROLLBACK;
+    if (by_person && l->jobs == NULL && live_disk_is_news(l))
+        live_read_disk(l); /* it was first: whoever does not know it gets 409 */
     job->live = l;
     gate_sources_copy(change->sources, &job->sources);
     job->base = change->base;

@@ -51,6 +51,7 @@ struct gate_env {
     const struct gate_quota *quota;
     struct gate_credentials *credentials; /* NULL in tests without OAuth accounts */
     struct gate_store *store;
+    bool record_first; /* a request is on record before it is sent: counter_flush_ms is 0 */
     struct gate_audit_batch *audit;
     struct gate_trace_ring *recent;
     struct gate_choice *scratch; /* of the selection at hand: too big for each request */

@@ -154,6 +154,7 @@ void exchange_refuse(struct gate_exchange *x, const struct gate_api_error *error
     char code[64];
     snprintf(code, sizeof code, "%.*s", (int)error->code.len,
              error->code.ptr ? error->code.ptr : "");
+    x->outcome = audit;
     exchange_commit(x, error->status, GATE_STR("application/json"), (int64_t)body.len);
     exchange_write(x, gate_buf_str(&body));
     gate_buf_finish(&body);

@@ -48,6 +48,7 @@ struct gate_exchange {
     size_t first_target;         /* those before it are out, whatever they could do */
 
     struct gate_script_pin *script; /* the generation that this request began with */
+    const char *outcome;            /* of the audit, once it is known; lent */
     char *reason;                   /* what the script said of its decision; NULL: nothing */
     char *limits; /* "name\0value\0...\0": what on_response may see of the answer; NULL */
 

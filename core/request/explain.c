@@ -64,7 +64,8 @@ void exchange_fill_trace(const struct gate_exchange *x, uint64_t wall_ms, uint64
     put_name(t->target, sizeof t->target, target != NULL ? gate_str_of(target->model) : nothing);
     put_name(t->provider, sizeof t->provider,
              target != NULL ? gate_str_of(target->instance->name) : nothing);
-    put_name(t->reason, sizeof t->reason, gate_str_of(x->reason));
+    put_name(t->reason, sizeof t->reason,
+             gate_str_of(x->reason == NULL && x->script_failed ? x->script->why : x->reason));
     put_name(t->key, sizeof t->key, x->in.key_name);
     put_name(t->path, sizeof t->path, x->in.path);
     put_name(t->outcome, sizeof t->outcome, gate_str_of(outcome));
@@ -115,7 +116,7 @@ void exchange_explain(const struct gate_exchange *x, struct gate_buf *out)
     struct gate_trace *t = gate_calloc(1, sizeof *t);
     struct gate_buf json;
     exchange_fill_trace(x, gate_clock_wall_ms(), gate_clock_mono_us() - x->in.started_us,
-                        x->begun ? "success" : "pending", t);
+                        x->outcome != NULL ? x->outcome : "success", t);
     t->steps = x->steps; /* lent */
     gate_buf_init(&json, ROOM);
     gate_trace_json(t, &json);

@@ -176,7 +176,7 @@ static enum exchange_pick take(struct gate_exchange *x, const struct gate_choice
                              gate_clock_wall_ms(), &t->quota);
     x->steps.tokens_reserved = choice->reservation.tokens;
     x->traced = t;
-    if (env->config->counter_flush_ms > 0 || env->store == NULL)
+    if (!env->record_first || env->store == NULL)
         return EXCHANGE_PICKED;
     exchange_wait_record(x);
     return EXCHANGE_WAITS;

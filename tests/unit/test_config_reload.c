@@ -251,7 +251,6 @@ static const struct {
     {"listen = \"127.0.0.2:8080\"", "listen"},
     {"workers = 200", "workers"},
     {"max_body = 4096", "max_body"},
-    {"max_connections = 17", "max_connections"},
     {"storage = { plugin = \"other\" }", "storage"},
     {"storage = { options = { a = 1, b = { \"x\", \"y\" } } }", "storage"},
     {"quota = { options = { zone = \"+09:00\" } }", "quota"},
