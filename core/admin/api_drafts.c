@@ -118,12 +118,12 @@ static void put_conflict(struct gate_buf *out, const struct gate_live *l,
     struct gate_live_disk disk = gate_live_disk(l);
     const struct gate_running *running = gate_live_running(l);
     json_error(out, 409, r->disk_edit ? "disk_edit" : "stale_base", r->disk_edit ? NULL : "base",
-               r->disk_edit
-                   ? "conf/ has an edit on disk that could not be published and would be "
-                     "lost: mend it there, or send over_disk: true to put this in its place."
-                   : "Another generation was published meanwhile: bring this draft up to "
-                     "it, and publish with its number as base.");
+               r->disk_edit ? r->err.message
+                            : "Another generation was published meanwhile: bring this draft up to "
+                              "it, and publish with its number as base.");
     json_num(out, "generation", r->number);
+    if (r->disk_edit && !disk.differs)
+        return; /* it is not known yet */
     if (r->disk_edit)
         admin_put_problems(out, "problems", disk.problems);
     admin_put_sources(out, "files",
@@ -176,20 +176,44 @@ static void publish(struct admin_call *c, const struct gate_live_change *change)
         gate_live_publish(c->admin->parts.live, change, on_published, wait);
 }
 
+/* The files of a publish, and the names of those that go (lent by the body). False: refused. */
+static bool read_files(struct admin_call *c, const cJSON *body, struct gate_live_change *out,
+                       struct gate_sources *sources, const char **removed)
+{
+    const cJSON *files = cJSON_GetObjectItemCaseSensitive(body, "files"), *file;
+    bool complete, fine = cJSON_IsObject(files);
+    if (!read_bool(c, body, "complete", &complete))
+        return false;
+    if (!fine)
+        admin_refuse(c, 400, files == NULL ? "missing_parameter" : "invalid_type", "files",
+                     "files: expected an object like {\"routing.lua\": \"return ...\"}.");
+    out->partial = !complete;
+    out->sources = sources;
+    out->removed = removed;
+    cJSON_ArrayForEach(file, files)
+    {
+        if (cJSON_IsNull(file) && out->removed_count < GATE_SOURCES_MAX_FILES)
+            removed[out->removed_count++] = file->string;
+        else
+            fine = fine && take_file(c, file, sources);
+    }
+    /* Together with those that run they must not be too many or too large. */
+    struct gate_sources whole = {.files = NULL};
+    fine = fine && admin_body_sources(c, body, &whole);
+    gate_sources_finish(&whole);
+    return fine;
+}
+
 void admin_scripts_publish(struct admin_call *c)
 {
     struct gate_live_change change = {.origin = GATE_ORIGIN_ADMIN};
     struct gate_sources sources = {.files = NULL};
+    const char *removed[GATE_SOURCES_MAX_FILES];
     cJSON *body = admin_body(c, DRAFT_MEMBERS, false);
     if (body == NULL)
         return;
-    if (cJSON_GetObjectItemCaseSensitive(body, "files") == NULL) {
-        admin_refuse(c, 400, "missing_parameter", "files",
-                     "files: expected an object like {\"routing.lua\": \"return ...\"}.");
-    } else if (read_change(c, body, &change) && admin_body_sources(c, body, &sources)) {
-        change.sources = &sources;
+    if (read_files(c, body, &change, &sources, removed) && read_change(c, body, &change))
         publish(c, &change);
-    }
     gate_sources_finish(&sources);
     gate_json_tree_free(body);
 }

@@ -17,7 +17,7 @@ static void put_model(void *ctx, struct gate_str model)
         json_str(m->out, NULL, model);
 }
 
-static void put_provider(const struct gate_instance *i, struct gate_buf *out)
+static void put_provider(const struct gate_instance *i, uint32_t accounts, struct gate_buf *out)
 {
     const struct gate_provider_ops *ops = i->ops;
     struct models models = {out, 0};
@@ -30,7 +30,7 @@ static void put_provider(const struct gate_instance *i, struct gate_buf *out)
     json_bool(out, "logins", ops->login_begin_request != NULL);
     json_bool(out, "refresh", ops->refresh_request != NULL);
     json_bool(out, "search", ops->search_request != NULL);
-    json_num(out, "accounts", atomic_load_explicit(&i->accounts, memory_order_relaxed));
+    json_num(out, "accounts", accounts);
     json_open(out, "models", '[');
     ops->each_model(i->state, put_model, &models);
     json_close(out, ']');
@@ -40,8 +40,8 @@ static void put_provider(const struct gate_instance *i, struct gate_buf *out)
 void admin_providers(struct admin_call *c)
 {
     size_t count;
-    struct gate_instance *const *all =
-        gate_pool_instances(gate_roster_pool(c->admin->parts.roster), &count);
+    const struct gate_pool *pool = gate_roster_pool(c->admin->parts.roster);
+    struct gate_instance *const *all = gate_pool_instances(pool, &count);
     struct gate_buf out;
     if (!admin_no_params(c))
         return;
@@ -49,7 +49,7 @@ void admin_providers(struct admin_call *c)
     json_open(&out, NULL, '{');
     json_open(&out, "providers", '[');
     for (size_t i = 0; i < count; i++)
-        put_provider(all[i], &out);
+        put_provider(all[i], gate_pool_accounts(pool, i), &out);
     json_close(&out, ']');
     json_close(&out, '}');
     admin_reply(c, 200, gate_buf_str(&out));
@@ -156,6 +156,13 @@ static void put_process(const struct gate_config *k, struct gate_buf *out)
     json_bool(out, "secret", k->secret != NULL);
     json_bool(out, "allow_private", k->allow_private);
     json_num(out, "max_body", k->max_body);
+    json_num(out, "counter_flush_ms", k->counter_flush_ms);
+    json_num(out, "audit_retention_days", k->audit_retention_days);
+}
+
+/* What a change of gateway.lua changes at once. */
+static void put_timeouts(const struct gate_config *k, struct gate_buf *out)
+{
     json_num(out, "header_timeout_ms", k->header_timeout_ms);
     json_num(out, "body_timeout_ms", k->body_timeout_ms);
     json_num(out, "idle_timeout_ms", k->idle_timeout_ms);
@@ -164,9 +171,7 @@ static void put_process(const struct gate_config *k, struct gate_buf *out)
     json_num(out, "max_connections", k->max_connections);
     json_num(out, "max_attempts", k->max_attempts);
     json_num(out, "failover_ms", k->failover_ms);
-    json_num(out, "counter_flush_ms", k->counter_flush_ms);
     json_bool(out, "audit_success_log", k->audit_success_log);
-    json_num(out, "audit_retention_days", k->audit_retention_days);
 }
 
 static void put_alert_settings(const struct gate_config_alerts *a, struct gate_buf *out)
@@ -182,20 +187,21 @@ static void put_alert_settings(const struct gate_config_alerts *a, struct gate_b
 
 void admin_config(struct admin_call *c)
 {
-    const struct gate_config *k = c->admin->parts.config;
-    const struct gate_account_policy *policy =
-        gate_generation_policy(gate_live_running(c->admin->parts.live)->generation);
+    const struct gate_running *running = gate_live_running(c->admin->parts.live);
+    const struct gate_config *k = running->config, *booted = c->admin->parts.config;
+    const struct gate_account_policy *policy = gate_generation_policy(running->generation);
     struct gate_buf out;
     if (!admin_no_params(c))
         return;
     gate_buf_init(&out, INFO_MAX);
     json_open(&out, NULL, '{');
-    put_process(k, &out);
+    put_process(booted, &out);
+    put_timeouts(k, &out);
     put_clocks(&k->clocks, &out);
     json_text(&out, "strategy", gate_strategy_names[policy->strategy]);
     put_alert_settings(&k->alerts, &out);
-    put_plugin("storage", &k->storage, &out);
-    put_plugin("quota", &k->quota, &out);
+    put_plugin("storage", &booted->storage, &out);
+    put_plugin("quota", &booted->quota, &out);
     put_instances(k, &out);
     json_open(&out, "warnings", '[');
     for (size_t i = 0; i < k->warning_count; i++)

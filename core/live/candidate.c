@@ -1,6 +1,5 @@
 #include "live/candidate.h"
 #include "base/buf.h"
-#include "base/utf8.h"
 #include "pool/roster.h"
 #include "script/lint.h"
 #include <stdlib.h>
@@ -14,15 +13,6 @@ static bool same_source(const struct gate_source *a, const struct gate_source *b
     return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }
 
-/* History, the API and editors carry text. */
-static bool is_utf8(const struct gate_source *s)
-{
-    size_t at = 0, n;
-    while (at < s->len && (n = gate_utf8_length(s->text + at, s->len - at)) > 0)
-        at += n;
-    return at == s->len;
-}
-
 /* ---- what is made of the texts */
 
 /* Says whether gateway.lua can be read at all. */
@@ -31,9 +21,6 @@ static bool lint(const struct gate_sources *sources, struct gate_problems *probl
     bool readable = true;
     for (size_t i = 0; i < sources->count; i++) {
         const struct gate_source *s = &sources->files[i];
-        if (!is_utf8(s))
-            gate_problems_add(problems, GATE_SEVERITY_ERROR, "encoding", s->name, 0,
-                              "the file is not UTF-8: save it in that encoding");
         size_t before = problems->errors;
         gate_lint(s->name, (struct gate_str){s->text, s->len}, problems);
         if (strcmp(s->name, GATEWAY) == 0)

@@ -164,6 +164,9 @@ void gate_dry_run(const struct gate_candidate *running, const struct gate_candid
     p->oldest[0] = p->oldest[1] = count;
     memset(out, 0, sizeof *out);
     for (size_t i = count; i-- > 0;) {
+        out->stopped = gate_clock_mono_us() - began > (uint64_t)GATE_DRY_RUN_MS * 1000;
+        if (out->stopped)
+            break;
         if (p->row == NULL)
             p->row = gate_alloc(sizeof *p->row);
         if (!replay_one(p, requests[i], p->row))
@@ -208,8 +211,8 @@ static void put_row(const struct gate_dry_run_row *row, struct gate_buf *out)
 
 void gate_dry_run_json(const struct gate_dry_run *d, struct gate_buf *out)
 {
-    gate_buf_printf(out, "{\"requests\":%zu,\"changed\":%zu,\"changes\":{", d->count,
-                    d->count - d->changes[GATE_CHANGE_NONE]);
+    gate_buf_printf(out, "{\"requests\":%zu,\"stopped\":%s,\"changed\":%zu,\"changes\":{", d->count,
+                    d->stopped ? "true" : "false", d->count - d->changes[GATE_CHANGE_NONE]);
     for (size_t i = 0; i < GATE_CHANGES; i++)
         gate_buf_printf(out, "%s\"%s\":%zu", i > 0 ? "," : "", gate_change_names[i], d->changes[i]);
     gate_buf_printf(out,

@@ -8,7 +8,10 @@
 
 #include "live/simulate.h"
 
-enum { GATE_DRY_RUN_MAX = 2000 /* requests */ };
+enum {
+    GATE_DRY_RUN_MAX = 2000, /* requests */
+    GATE_DRY_RUN_MS = 2000,  /* of all decisions: the control thread has other work too */
+};
 
 enum gate_change {
     GATE_CHANGE_NONE = 0,
@@ -29,7 +32,8 @@ struct gate_dry_run_row {
 };
 
 struct gate_dry_run {
-    size_t count; /* requests that were replayed */
+    size_t count; /* requests that were replayed, from the oldest on */
+    bool stopped; /* GATE_DRY_RUN_MS was over: the rest was not */
     size_t changes[GATE_CHANGES];
     uint64_t took_us;                   /* of everything */
     uint64_t median_ns, p99_ns, max_ns; /* one decision of the draft */

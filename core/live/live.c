@@ -134,7 +134,7 @@ bool live_disk_is_news(const struct gate_live *l)
 {
     struct gate_sources now = {.files = NULL};
     struct gate_error err;
-    if (!l->parts.serves || live_conf_dir(l) == NULL || live_conf_is_there(l, &err) != GATE_OK)
+    if (l->watch == NULL || live_conf_is_there(l, &err) != GATE_OK)
         return false;
     bool is = gate_sources_read(live_conf_dir(l), &now, &err) == GATE_OK &&
               !gate_sources_equal(&now, &l->disk.seen);

@@ -14,6 +14,7 @@
 #include "request/workers.h"
 
 enum {
+    GATE_LIVE_TRY_MS = 1000,  /* of all samples and recent requests together */
     GATE_LIVE_RECORDED = 200, /* recent requests that a draft must survive before it is published */
     GATE_LIVE_MAX_RESTART = 16,
 };
@@ -54,7 +55,7 @@ void gate_live_disconnect(struct gate_live *l);
 void gate_live_tick(struct gate_live *l);
 
 /* Told of everything that happens, on the control thread: `event` is a JSON object whose member
- * "event" is "published", "refused", "disk", "takeover" or "building". One listener. */
+ * "event" is "published", "disk" or "takeover". One listener. */
 void gate_live_listen(struct gate_live *l, void (*told)(void *ctx, struct gate_str event),
                       void *ctx);
 
@@ -79,6 +80,8 @@ size_t gate_live_restart_keys(const struct gate_live *l, const char **names, siz
 struct gate_live_report {
     struct gate_problems problems; /* warnings too */
     struct gate_policy_tests tests;
+    uint64_t tried_us;                          /* of that budget, so far */
+    bool stopped;                               /* it was used up: the rest was not tried */
     size_t samples, recorded;                   /* requests that were tried */
     const char *restart[GATE_LIVE_MAX_RESTART]; /* keys that would wait for a restart; literals */
     size_t restart_count;
@@ -118,6 +121,10 @@ struct gate_trace_accounts *gate_live_accounts(struct gate_live *l);
 
 struct gate_live_change {
     const struct gate_sources *sources; /* the whole set; lent for the call */
+    bool partial; /* sources are only files that change: the others are those that run when it is
+                     this change's turn; removed names those that go */
+    const char *const *removed;
+    size_t removed_count;
     uint64_t base;                      /* the generation it was written from; 0: whatever runs */
     uint64_t of;                        /* of a rollback: whose texts these are */
     enum gate_origin origin;

@@ -70,6 +70,27 @@ static void add(struct gate_live_report *report, bool lenient, const char *code,
     }
 }
 
+/* Has the budget of all trials room for one more? Says once when it has not. */
+static bool may_try(struct gate_live_report *report)
+{
+    if (report->tried_us < (uint64_t)GATE_LIVE_TRY_MS * 1000)
+        return true;
+    if (!report->stopped)
+        gate_problems_add(&report->problems, GATE_SEVERITY_WARNING, "slow", "", 0,
+                          "sample and recent requests took more than %d ms, so the rest was not "
+                          "tried: each decision of these scripts takes long",
+                          GATE_LIVE_TRY_MS);
+    report->stopped = true;
+    return false;
+}
+
+static void simulate(const struct gate_candidate *c, const struct gate_simulate_input *in,
+                     struct gate_simulated *out, struct gate_live_report *report)
+{
+    gate_simulate(c, in, out);
+    report->tried_us += out->took_ns / 1000;
+}
+
 static void try_samples(struct gate_live *l, const struct gate_candidate *c, bool lenient,
                         struct gate_live_report *report)
 {
@@ -78,7 +99,7 @@ static void try_samples(struct gate_live *l, const struct gate_candidate *c, boo
     struct gate_simulated *out = gate_alloc(sizeof *out);
     gate_pool_each_model(c->pool, c->script, c->generation, take_model, &s);
     for (size_t i = 0; i < s.count; i++) {
-        for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
+        for (size_t k = 0; k < sizeof shapes / sizeof shapes[0] && may_try(report); k++) {
             char what[GATE_PROBLEM_TEXT];
             const struct gate_simulate_input in = {
                 .request = {.model = gate_str_of(s.models[i]),
@@ -90,7 +111,7 @@ static void try_samples(struct gate_live *l, const struct gate_candidate *c, boo
                 .policy = gate_generation_policy(l->running.generation),
                 .turn = k,
             };
-            gate_simulate(c, &in, out);
+            simulate(c, &in, out, report);
             report->samples++;
             snprintf(what, sizeof what, "for a sample request: %.100s, %s", s.models[i],
                      shapes[k].what);
@@ -198,7 +219,7 @@ void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenie
 {
     struct gate_trace_accounts *now = gate_live_accounts(l);
     struct gate_simulated *out = gate_alloc(sizeof *out);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && may_try(report); i++) {
         const struct gate_trace *t = recent[i];
         struct gate_simulate_input in;
         struct gate_request_facts facts;
@@ -208,7 +229,7 @@ void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenie
         in.policy = gate_generation_policy(l->running.generation);
         if (in.accounts == NULL)
             in.accounts = now;
-        gate_simulate(c, &in, out);
+        simulate(c, &in, out, report);
         report->recorded++;
         /* What fails already is no worse for failing again. */
         bool failed_then = strcmp(t->outcome, "error:script_error") == 0;

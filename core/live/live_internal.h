@@ -55,7 +55,7 @@ void live_log_problems(const char *what, const struct gate_problems *problems);
 enum gate_status live_conf_is_there(const struct gate_live *l, struct gate_error *err);
 /* Looks at conf/ again. */
 void live_read_disk(struct gate_live *l);
-/* There is an edit that was not looked at yet. */
+/* There is an edit that was not looked at yet, and will be: it may be half written. */
 bool live_disk_is_news(const struct gate_live *l);
 struct gate_candidate_base live_base(const struct gate_live *l);
 

@@ -17,9 +17,12 @@ struct live_job {
     struct live_job *next;
     struct gate_live *live; /* NULL: destroyed */
     struct gate_sources sources;
+    bool partial;
+    char *removed[GATE_SOURCES_MAX_FILES]; /* owned */
+    size_t removed_count;
     uint64_t base, of;
     enum gate_origin origin;
-    bool over_disk;
+    bool over_disk, told;
     char author[GATE_HISTORY_AUTHOR + 1], note[GATE_HISTORY_NOTE + 1];
     void (*done)(void *ctx, const struct gate_live_result *result);
     void *ctx;
@@ -40,6 +43,11 @@ static bool is_lenient(const struct live_job *job)
     return job->origin == GATE_ORIGIN_ROLLBACK || job->origin == GATE_ORIGIN_TAKEOVER;
 }
 
+static bool is_by_person(const struct live_job *job)
+{
+    return job->origin == GATE_ORIGIN_ADMIN || job->origin == GATE_ORIGIN_ROLLBACK;
+}
+
 static uint64_t number_of(const struct gate_live *l)
 {
     return gate_generation_number(l->running.generation);
@@ -53,30 +61,34 @@ static void free_job(struct live_job *job)
     gate_table_release(job->table);
     gate_live_report_finish(&job->report);
     gate_sources_finish(&job->sources);
+    for (size_t i = 0; i < job->removed_count; i++)
+        free(job->removed[i]);
     pthread_mutex_destroy(&job->lock);
     free(job);
 }
 
-/* Tells what became of it, and starts the next one. */
+/* Tells what became of it, and starts the next one. It stays at the head of the line until it was
+ * told: what publishes from there waits like everybody. */
 static void finish(struct live_job *job, enum gate_status status)
 {
     struct gate_live *l = job->live;
     bool gone = false;
     job->result.status = status;
     job->result.report = &job->report;
-    job->result.number = l != NULL ? number_of(l) : 0;
+    job->result.number = number_of(l);
     if (job->result.took_us == 0)
         job->result.took_us = gate_clock_mono_us() - job->started_us;
     job->report.took_us = job->result.took_us;
-    if (l != NULL) {
-        l->jobs = job->next;
-        l->gone = &gone;
-    }
+    job->told = true;
+    l->gone = &gone;
     job->done(job->ctx, &job->result);
-    free_job(job);
-    if (l == NULL || gone)
+    if (gone) {
+        free_job(job);
         return;
+    }
     l->gone = NULL;
+    l->jobs = job->next;
+    free_job(job);
     if (l->jobs != NULL)
         start(l->jobs);
     else if (l->disk.stale)
@@ -97,24 +109,30 @@ static bool is_gone(struct live_job *job)
     return true;
 }
 
+static void cancel(struct live_job *job, const struct gate_live *l)
+{
+    gate_fail(&job->result.err, GATE_ETIMEOUT, "the gateway is stopping");
+    job->result.status = GATE_ETIMEOUT;
+    job->result.report = &job->report;
+    job->result.number = number_of(l);
+    job->done(job->ctx, &job->result);
+}
+
 void live_cancel_jobs(struct gate_live *l)
 {
     struct live_job *job = l->jobs;
-    l->jobs = NULL;
     if (l->gone != NULL)
         *l->gone = true;
     for (bool first = true; job != NULL; first = false) {
         struct live_job *next = job->next;
-        gate_fail(&job->result.err, GATE_ETIMEOUT, "the gateway is stopping");
-        job->result.status = GATE_ETIMEOUT;
-        job->result.report = &job->report;
-        job->result.number = number_of(l);
-        job->done(job->ctx, &job->result);
+        if (!job->told)
+            cancel(job, l);
         job->live = NULL;
         if (!first)
-            free_job(job); /* the first one ends with its visit */
+            free_job(job); /* the first one ends where it is now: with its visit, or in finish */
         job = next;
     }
+    l->jobs = NULL;
 }
 
 /* ---- record */
@@ -352,6 +370,25 @@ static bool is_unchanged(const struct live_job *job)
            gate_generation_same(job->candidate->generation, job->live->running.generation);
 }
 
+/* Puts files that change over those that run now. */
+static enum gate_status complete(struct live_job *job)
+{
+    struct gate_sources whole;
+    struct gate_error *err = &job->result.err;
+    enum gate_status status = GATE_OK;
+    gate_sources_copy(gate_generation_sources(job->live->running.generation), &whole);
+    for (size_t i = 0; i < job->removed_count; i++)
+        gate_sources_remove(&whole, job->removed[i]);
+    for (size_t i = 0; i < job->sources.count && status == GATE_OK; i++) {
+        const struct gate_source *f = &job->sources.files[i];
+        status =
+            gate_sources_put(&whole, gate_str_of(f->name), (struct gate_str){f->text, f->len}, err);
+    }
+    gate_sources_finish(&job->sources);
+    job->sources = whole;
+    return status;
+}
+
 static void start(struct live_job *job)
 {
     struct gate_live *l = job->live;
@@ -360,14 +397,28 @@ static void start(struct live_job *job)
         fail(job, GATE_ECONFLICT, "another generation runs by now");
         return;
     }
+    if (is_by_person(job) && live_disk_is_news(l)) {
+        job->result.disk_edit = true;
+        fail(job, GATE_ECONFLICT,
+             "conf/ has just been edited on disk, and that edit is not looked at yet: try again in "
+             "a "
+             "moment");
+        return;
+    }
     if (l->disk.differs && !job->over_disk) {
         job->result.disk_edit = true;
         fail(job, GATE_ECONFLICT,
-             "an edit in conf/ on disk could not be published and would be lost");
+             "conf/ has an edit on disk that could not be published and would be lost: mend it "
+             "there, "
+             "or send over_disk: true to put this in its place");
         return;
     }
     if (job->base == 0)
         job->base = number_of(l);
+    if (job->partial && complete(job) != GATE_OK) {
+        finish(job, job->result.err.status);
+        return;
+    }
     job->candidate = live_make(l, &job->sources, &job->report);
     if (job->candidate == NULL) {
         fail(job, GATE_EINVAL, "the scripts have errors");
@@ -399,11 +450,11 @@ void gate_live_publish(struct gate_live *l, const struct gate_live_change *chang
                        void (*done)(void *ctx, const struct gate_live_result *result), void *ctx)
 {
     struct live_job *job = gate_calloc(1, sizeof *job), **at = &l->jobs;
-    bool by_person = change->origin == GATE_ORIGIN_ADMIN || change->origin == GATE_ORIGIN_ROLLBACK;
-    if (by_person && l->jobs == NULL && live_disk_is_news(l))
-        live_read_disk(l); /* it was first: whoever does not know it gets 409 */
     job->live = l;
     gate_sources_copy(change->sources, &job->sources);
+    job->partial = change->partial;
+    for (size_t i = 0; i < change->removed_count && i < GATE_SOURCES_MAX_FILES; i++)
+        job->removed[job->removed_count++] = gate_strdup(gate_str_of(change->removed[i]));
     job->base = change->base;
     job->of = change->of;
     job->origin = change->origin;

@@ -28,28 +28,62 @@ static void on_taken(void *ctx, const struct gate_live_result *result)
     } else if (result->status == GATE_EINVAL || result->unchanged) {
         try_older(t, t->to);
     } else {
-        free(t); /* somebody published meanwhile, or the gateway stops */
+        if (result->status != GATE_ECONFLICT && result->status != GATE_ETIMEOUT) {
+            gate_log_error("scripts: generation %llu could not be put in the place of %llu: %s",
+                           (unsigned long long)t->to, (unsigned long long)t->from,
+                           result->err.message);
+            l->failed = 0; /* the next failures try again */
+        }
+        free(t); /* else somebody published meanwhile, or the gateway stops */
     }
+}
+
+/* Are these the texts of one that failed before, or of the one that fails now? */
+static bool has_failed(struct takeover *t, const struct gate_history_entry *list, size_t count,
+                       const struct gate_sources *sources)
+{
+    struct gate_live *l = t->live;
+    bool has = gate_sources_equal(sources, gate_generation_sources(l->running.generation));
+    for (size_t i = 0; i < count && !has; i++) {
+        struct gate_history_entry entry;
+        struct gate_sources failed = {.files = NULL};
+        struct gate_error err;
+        if (list[i].failed &&
+            gate_history_get(l->history, list[i].number, &entry, &failed, &err) == GATE_OK)
+            has = gate_sources_equal(sources, &failed);
+        gate_sources_finish(&failed);
+    }
+    return has;
+}
+
+/* The newest generation below that has not failed, nor one with the same texts. */
+static bool find_older(struct takeover *t, uint64_t below, struct gate_sources *sources)
+{
+    struct gate_live *l = t->live;
+    struct gate_history_entry *list = gate_calloc(LOOK_BACK, sizeof list[0]), entry;
+    struct gate_error err = {.message = ""};
+    size_t count = 0;
+    bool found = false;
+    if (gate_history_list(l->history, 0, LOOK_BACK, list, &count, &err) != GATE_OK)
+        count = 0;
+    for (size_t i = 0; i < count && !found; i++) {
+        if (list[i].failed || list[i].number >= below ||
+            gate_history_get(l->history, list[i].number, &entry, sources, &err) != GATE_OK)
+            continue;
+        found = !has_failed(t, list, count, sources);
+        t->to = list[i].number;
+        if (!found)
+            gate_sources_finish(sources);
+    }
+    free(list);
+    return found;
 }
 
 static void try_older(struct takeover *t, uint64_t below)
 {
     struct gate_live *l = t->live;
-    struct gate_history_entry *list = gate_calloc(LOOK_BACK, sizeof list[0]);
-    struct gate_error err = {.message = ""};
     struct gate_sources sources = {.files = NULL};
-    size_t count = 0, i = 0;
-    enum gate_status status = gate_history_list(l->history, below, LOOK_BACK, list, &count, &err);
-    while (status == GATE_OK && i < count && list[i].failed)
-        i++;
-    if (status == GATE_OK && i < count) {
-        t->to = list[i].number;
-        status = gate_history_get(l->history, t->to, &list[i], &sources, &err);
-    } else {
-        status = GATE_ENOTFOUND;
-    }
-    free(list);
-    if (status != GATE_OK) {
+    if (!find_older(t, below, &sources)) {
         gate_log_error("scripts: generation %llu fails request after request, and there is no "
                        "earlier one that could take over: it goes on",
                        (unsigned long long)t->from);

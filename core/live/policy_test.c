@@ -234,7 +234,8 @@ void gate_policy_tests_run(const struct gate_candidate *c, const struct gate_sou
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < sources->count; i++) {
         const struct gate_source *source = &sources->files[i];
-        if (strncmp(source->name, FOLDER, sizeof FOLDER - 1) == 0 && !run_file(&s, source))
+        if (strncmp(source->name, FOLDER, sizeof FOLDER - 1) == 0 &&
+            (!may_go_on(&s, source) || !run_file(&s, source)))
             break;
     }
     out->took_us = gate_clock_mono_us() - began;

@@ -126,6 +126,20 @@ static bool fits(uint64_t used, uint64_t more, uint64_t limit)
     return limit == 0 || used + (more > 0 ? more : 1) <= limit;
 }
 
+/* edits: of the target; NULL: none. */
+static uint64_t estimate_tokens(const struct gate_route_view *request,
+                                const struct gate_edits *edits)
+{
+    uint64_t completion =
+        request->facts->max_tokens > 0 ? request->facts->max_tokens : DEFAULT_COMPLETION;
+    if (edits != NULL && edits->max_tokens > 0 && completion > edits->max_tokens)
+        completion = edits->max_tokens;
+    if (completion > MAX_ESTIMATE)
+        return MAX_ESTIMATE;
+    uint64_t all = request->body_bytes / BYTES_PER_TOKEN + completion;
+    return all < MAX_ESTIMATE ? all : MAX_ESTIMATE;
+}
+
 /* As the quota plugin would say to a reservation. */
 static bool has_room(const struct run *r, const struct gate_account_facts *f)
 {
@@ -263,6 +277,7 @@ static bool try_target(struct run *r, size_t target, bool last_resort)
     const struct gate_decision *d = &r->decision;
     struct offer o = {.r = r, .target = d->target_count > 0 ? &d->targets[target] : NULL};
     struct gate_str provider = gate_str_of(out->targets[target].provider);
+    r->tokens = estimate_tokens(&r->request, o.target != NULL ? o.target->edits : NULL);
     size_t first;
     if (provider.len == 0)
         return false;
@@ -356,16 +371,6 @@ static void follow(struct run *r)
         out->outcome = GATE_SIMULATED_UNKNOWN_MODEL;
 }
 
-static uint64_t estimate_tokens(const struct gate_route_view *request)
-{
-    uint64_t completion =
-        request->facts->max_tokens > 0 ? request->facts->max_tokens : DEFAULT_COMPLETION;
-    if (completion > MAX_ESTIMATE)
-        return MAX_ESTIMATE;
-    uint64_t all = request->body_bytes / BYTES_PER_TOKEN + completion;
-    return all < MAX_ESTIMATE ? all : MAX_ESTIMATE;
-}
-
 /* Everything but the texts, which are long and end where they begin. */
 static void start(struct gate_simulated *out, const struct gate_account_policy *policy)
 {
@@ -386,7 +391,6 @@ void gate_simulate(const struct gate_candidate *c, const struct gate_simulate_in
                                   c->config != NULL ? &c->config->limits : NULL, GATE_USAGE_CHAT};
     r.view = (struct gate_accounts_view){view_find, view_read, &r};
     r.request.accounts = &r.view;
-    r.tokens = estimate_tokens(&in->request);
     start(out, r.rules.to);
     gate_script_set_time(c->script, in->now_ms);
     if (gate_script_route(c->script, &r.request, &r.decision, &err) == GATE_OK)

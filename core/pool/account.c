@@ -108,6 +108,7 @@ void gate_table_release(struct gate_table *t)
         gate_attachment_release(t->entries[i].attachment);
     }
     gate_pool_release(t->pool);
+    gate_config_release(t->config);
     free(t->entries);
     free(t->strings);
     free(t);

@@ -104,7 +104,8 @@ struct gate_entry {
 struct gate_table {
     _Atomic uint32_t refs;
     uint64_t number;
-    struct gate_pool *pool; /* retained */
+    struct gate_config *config; /* that it was made for; retained; NULL in tests */
+    struct gate_pool *pool;     /* retained */
     struct gate_entry *entries;
     size_t count;
     struct {

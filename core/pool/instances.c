@@ -9,6 +9,7 @@ enum { MAX_DIALECTS = 8 };
 struct gate_pool {
     _Atomic uint32_t refs;
     struct gate_instance **instances; /* retained */
+    _Atomic uint32_t *accounts;       /* of each */
     size_t count;
     const struct gate_dialect_ops *dialects[MAX_DIALECTS];
     size_t dialect_count;
@@ -127,16 +128,21 @@ struct plan {
 
 /* The roster counts anew when the pool is taken into use; until then stored accounts are taken to
  * be as many as before. */
-static void follow(struct gate_instance *fresh, const struct gate_config_instance *c,
-                   const struct gate_instance *old, const struct gate_config_instance *before)
+static uint32_t expected_accounts(const struct plan *p, const struct gate_config_instance *c)
 {
-    uint32_t accounts = atomic_load_explicit(&old->accounts, memory_order_relaxed);
+    size_t position;
+    if (p->running == NULL || gate_pool_find(p->running, gate_str_of(c->name), &position) == NULL)
+        return (uint32_t)c->account_count;
+    const struct gate_config_instance *before = configured(p->running_config, c->name);
+    uint32_t accounts = gate_pool_accounts(p->running, position);
     uint32_t named = before != NULL ? (uint32_t)before->account_count : 0;
-    uint32_t stored = accounts > named ? accounts - named : 0;
-    atomic_store_explicit(&fresh->accounts, (uint32_t)c->account_count + stored,
-                          memory_order_relaxed);
-    atomic_store_explicit(&fresh->turn, atomic_load_explicit(&old->turn, memory_order_relaxed),
-                          memory_order_relaxed);
+    return (uint32_t)c->account_count + (accounts > named ? accounts - named : 0);
+}
+
+static void push(struct gate_pool *pool, struct gate_instance *inst, uint32_t accounts)
+{
+    atomic_init(&pool->accounts[pool->count], accounts);
+    pool->instances[pool->count++] = inst;
 }
 
 static enum gate_status add_instance(struct gate_pool *pool, const struct plan *p,
@@ -151,18 +157,18 @@ static enum gate_status add_instance(struct gate_pool *pool, const struct plan *
         return GATE_OK;
     if (old != NULL && before != NULL && gate_config_same_instance(before, c)) {
         gate_instance_retain(old);
-        pool->instances[pool->count++] = old;
+        push(pool, old, expected_accounts(p, c));
         return GATE_OK;
     }
     struct gate_instance *fresh = gate_calloc(1, sizeof *fresh);
     atomic_init(&fresh->refs, 1);
-    atomic_init(&fresh->accounts, (uint32_t)c->account_count);
-    pool->instances[pool->count++] = fresh;
+    push(pool, fresh, expected_accounts(p, c));
     enum gate_status status = create_instance(fresh, c, p->registry, &why);
     if (status != GATE_OK)
         return gate_fail(err, status, "provider %s: %s", c->name, why.message);
     if (old != NULL)
-        follow(fresh, c, old, before);
+        atomic_store_explicit(&fresh->turn, atomic_load_explicit(&old->turn, memory_order_relaxed),
+                              memory_order_relaxed);
     return GATE_OK;
 }
 
@@ -171,6 +177,7 @@ static enum gate_status make(const struct plan *p, struct gate_pool **out, struc
     struct gate_pool *pool = gate_calloc(1, sizeof *pool);
     atomic_init(&pool->refs, 1);
     pool->instances = gate_calloc(p->config->instance_count + 1, sizeof pool->instances[0]);
+    pool->accounts = gate_calloc(p->config->instance_count + 1, sizeof pool->accounts[0]);
     enum gate_status status = find_dialects(pool, p->registry, err);
     for (size_t i = 0; i < p->config->instance_count && status == GATE_OK; i++)
         status = add_instance(pool, p, &p->config->instances[i], err);
@@ -235,6 +242,7 @@ void gate_pool_release(struct gate_pool *pool)
     for (size_t i = 0; i < pool->count; i++)
         gate_instance_release(pool->instances[i]);
     free(pool->instances);
+    free(pool->accounts);
     free(pool);
 }
 
@@ -272,9 +280,19 @@ const struct gate_dialect_ops *gate_pool_default_dialect(const struct gate_pool 
     return pool->default_dialect;
 }
 
-static bool has_accounts(const struct gate_instance *inst)
+uint32_t gate_pool_accounts(const struct gate_pool *pool, size_t position)
 {
-    return atomic_load_explicit(&inst->accounts, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&pool->accounts[position], memory_order_relaxed);
+}
+
+void gate_pool_set_accounts(const struct gate_pool *pool, size_t position, uint32_t count)
+{
+    atomic_store_explicit(&pool->accounts[position], count, memory_order_relaxed);
+}
+
+static bool has_accounts(const struct gate_pool *pool, size_t position)
+{
+    return gate_pool_accounts(pool, position) > 0;
 }
 
 static bool resolve_prefixed(const struct gate_pool *pool, struct gate_str name,
@@ -286,7 +304,7 @@ static bool resolve_prefixed(const struct gate_pool *pool, struct gate_str name,
     struct gate_str prefix = {name.ptr, (size_t)(slash - name.ptr)};
     size_t position;
     const struct gate_instance *inst = gate_pool_find(pool, prefix, &position);
-    if (inst == NULL || !has_accounts(inst))
+    if (inst == NULL || !has_accounts(pool, position))
         return false;
     *out = (struct gate_resolved){inst, position, {slash + 1, name.len - prefix.len - 1}};
     return true;
@@ -297,7 +315,7 @@ static bool resolve_claimed(const struct gate_pool *pool, struct gate_str name,
 {
     for (size_t i = 0; i < pool->count; i++) {
         const struct gate_instance *inst = pool->instances[i];
-        if (inst->ops->claims != NULL && has_accounts(inst) &&
+        if (inst->ops->claims != NULL && has_accounts(pool, i) &&
             inst->ops->claims(inst->state, name) >= least) {
             *out = (struct gate_resolved){inst, i, name};
             return true;
@@ -378,7 +396,7 @@ static void visit(void *ctx, struct gate_str model)
         return;
     for (size_t i = 0; i < w->at; i++) {
         const struct gate_instance *earlier = w->pool->instances[i];
-        if (earlier->ops->claims != NULL && has_accounts(earlier) &&
+        if (earlier->ops->claims != NULL && has_accounts(w->pool, i) &&
             earlier->ops->claims(earlier->state, model) == GATE_CLAIM_NAME)
             return; /* the earlier instance serves this name, and has listed it if it lists it */
     }
@@ -402,7 +420,7 @@ void gate_pool_each_model(const struct gate_pool *pool, struct gate_script *scri
     }
     for (w.at = 0; w.at < pool->count; w.at++) {
         const struct gate_instance *inst = pool->instances[w.at];
-        if (inst->ops->each_model != NULL && has_accounts(inst))
+        if (inst->ops->each_model != NULL && has_accounts(pool, w.at))
             inst->ops->each_model(inst->state, visit, &w);
     }
     free(w.listed);

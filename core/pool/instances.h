@@ -27,9 +27,6 @@ struct gate_instance {
     struct gate_value *filter_values;
     struct gate_clocks clocks;
     bool ask_usage;
-    /* How many accounts it has that are not deleted, whatever their state: without any it serves no
-     * model. At first those of the configuration; then the roster writes it. */
-    _Atomic uint32_t accounts;
     _Atomic uint64_t turn; /* of round_robin and weighted */
 };
 
@@ -59,6 +56,13 @@ struct gate_instance *const *gate_pool_instances(const struct gate_pool *pool, s
 /* NULL: there is none of that name. *position may be NULL. */
 struct gate_instance *gate_pool_find(const struct gate_pool *pool, struct gate_str name,
                                      size_t *position);
+
+/* How many accounts the instance at a position has that are not deleted, whatever their state:
+ * without any it serves no model. At first those of the configuration (and as many stored ones as
+ * the pool before it had); then the roster writes it. Each pool has its own numbers, also for
+ * instances that it shares. Any thread. */
+uint32_t gate_pool_accounts(const struct gate_pool *pool, size_t position);
+void gate_pool_set_accounts(const struct gate_pool *pool, size_t position, uint32_t count);
 
 /* The dialect whose client_path is path, or NULL. Any thread. */
 const struct gate_dialect_ops *gate_pool_dialect(const struct gate_pool *pool,

@@ -122,6 +122,8 @@ struct gate_table *roster_build_table(struct gate_roster *r)
     t->number = ++r->number;
     t->pool = r->pool;
     gate_pool_retain(t->pool);
+    t->config = r->config;
+    gate_config_retain(t->config);
     t->entries = gate_calloc(r->list.count + 1, sizeof t->entries[0]);
     t->strings = gate_alloc(string_room(r));
     struct gate_str *tag_at = t->strings;
@@ -134,8 +136,7 @@ struct gate_table *roster_build_table(struct gate_roster *r)
                 fill_entry(r, m, &t->entries[t->count++], &tag_at, &text_at);
         }
         t->ranges[i].count = t->count - t->ranges[i].first;
-        atomic_store_explicit(&instances[i]->accounts, (uint32_t)t->ranges[i].count,
-                              memory_order_relaxed);
+        gate_pool_set_accounts(r->pool, i, (uint32_t)t->ranges[i].count);
     }
     return t;
 }

@@ -33,7 +33,7 @@ void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, 
     }
     x->status = status;
     if (x->in.explain && !gate_str_starts(type, GATE_STR("text/event-stream"))) {
-        exchange_explain(x, &why);
+        exchange_explain(x, true, &why);
         headers[count++] = (struct gate_header){GATE_STR("x-gate-explain"), gate_buf_str(&why)};
     }
     struct gate_client_head head = {
@@ -50,18 +50,6 @@ void exchange_commit(struct gate_exchange *x, int status, struct gate_str type, 
     gate_buf_finish(&x->content_type);
 }
 
-/* In front of the first event of a stream. */
-static void explain_in_stream(struct gate_exchange *x)
-{
-    struct gate_buf why;
-    gate_buf_init(&why, EXPLAIN_MAX);
-    gate_buf_append(&why, GATE_STR(": x-gate-explain "));
-    exchange_explain(x, &why);
-    gate_buf_append(&why, GATE_STR("\n\n"));
-    exchange_write(x, gate_buf_str(&why));
-    gate_buf_finish(&why);
-}
-
 /* A part of the answer goes to the client now. */
 static void commit_answer(struct gate_exchange *x, int64_t length)
 {
@@ -71,7 +59,7 @@ static void commit_answer(struct gate_exchange *x, int64_t length)
     if (!x->committed)
         exchange_commit(x, x->upstream_status, gate_buf_str(&x->content_type), length);
     if (first && x->in.explain && x->mode == ANSWER_STREAM)
-        explain_in_stream(x);
+        exchange_explain_in_stream(x);
 }
 
 static void stop_if_full(struct gate_exchange *x)

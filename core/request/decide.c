@@ -251,7 +251,7 @@ bool exchange_route_search(struct gate_exchange *x)
     struct gate_instance *const *all = gate_pool_instances(x->pin->table->pool, &count);
     x->model = gate_strdup((struct gate_str){NULL, 0});
     for (size_t i = 0; i < count; i++)
-        if (all[i]->ops->search_request != NULL && atomic_load(&all[i]->accounts) > 0)
+        if (all[i]->ops->search_request != NULL && gate_pool_accounts(x->pin->table->pool, i) > 0)
             add_target(x, all[i], i, (struct gate_str){NULL, 0});
     if (x->target_count > 0)
         return true;

@@ -38,8 +38,8 @@ struct gate_feed {
 
 struct gate_env {
     /* What a publish replaces, between two events: requests that run keep the pins that they began
-     * with, and look at config only for what may change under them. */
-    struct gate_config *config;          /* retained */
+     * with. */
+    struct gate_config *config;          /* of the connections; retained */
     struct gate_script_pin *script;      /* the newest generation and its state */
     struct gate_table_pin *accounts;     /* the newest table, with its pool */
     struct gate_script_pin *next_script; /* built for a publish that is under way; NULL: none is */
@@ -71,6 +71,13 @@ struct gate_env {
     size_t active;       /* exchanges in flight */
     uint64_t served;     /* exchanges ended */
 };
+
+/* The configuration that new requests work with; each keeps that of the table that it began with.
+ */
+static inline const struct gate_config *gate_env_config(const struct gate_env *env)
+{
+    return env->accounts->table->config;
+}
 
 /* The instances that new requests work with. */
 static inline const struct gate_pool *gate_env_pool(const struct gate_env *env)

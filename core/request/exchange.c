@@ -44,7 +44,7 @@ static void log_request(struct gate_exchange *x, const struct moment *end, const
         .first_us = x->first_us,
         .stream = x->facts.stream,
     };
-    if (x->in.env->config->audit_success_log || strcmp(outcome, "ok") != 0)
+    if (exchange_config(x)->audit_success_log || strcmp(outcome, "ok") != 0)
         gate_log_batch_request(x->in.env->log, &line);
 }
 
@@ -75,6 +75,7 @@ static void keep_trace(struct gate_exchange *x, const struct moment *end, const 
             gate_trace_ring_accounts(env->recent, x->pin->table, env->quota, x->kind, end->wall_ms);
     t->steps = x->steps; /* they belong to the ring now */
     memset(&x->steps, 0, sizeof x->steps);
+    gate_trace_ring_filled(env->recent, t);
 }
 
 /* Scripts that fail one request after the other are taken out of service. */
@@ -114,6 +115,7 @@ static void release(struct gate_exchange *x)
     note_script(x);
     gate_script_pin_drop(x->script);
     gate_table_pin_drop(x->pin);
+    gate_table_pin_drop(x->born);
     x->in.env->active--;
     x->in.env->served++;
     free(x);
@@ -217,6 +219,7 @@ struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *inp
     gate_buf_init(&x->content_type, 256);
     gate_buf_init(&x->headers, 4096);
     x->pin = gate_table_pin_use(input->env->accounts);
+    x->born = gate_table_pin_use(x->pin);
     x->script = gate_script_pin_use(input->env->script);
     input->env->active++;
     return x;

@@ -52,8 +52,10 @@ struct gate_exchange {
     char *reason;                   /* what the script said of its decision; NULL: nothing */
     char *limits; /* "name\0value\0...\0": what on_response may see of the answer; NULL */
 
+    struct gate_table_pin *born; /* the table that it began with, for its configuration */
+
     /* The account of the attempt at hand. */
-    struct gate_table_pin *pin;
+    struct gate_table_pin *pin;     /* born, or a newer one */
     const struct gate_entry *entry; /* NULL: none is taken */
     struct gate_reservation reservation;
     bool probe, well;                  /* well: its answer has begun */
@@ -67,7 +69,7 @@ struct gate_exchange {
     bool script_failed;  /* a function of the scripts did */
     bool wrong_form;     /* JSON came where a stream has begun: only a failure can be told */
     uint64_t free_at_ms; /* Unix: the earliest moment when an account frees that was passed by */
-    uint64_t sticky, tokens; /* hash of the conversation; estimate that is reserved */
+    uint64_t sticky;     /* hash of the conversation */
 
     struct gate_attempt *attempt;
     uint64_t attempt_us; /* when it began, monotonic */
@@ -92,6 +94,11 @@ struct gate_exchange {
     bool paused;
     struct gate_steps steps;
 };
+
+static inline const struct gate_config *exchange_config(const struct gate_exchange *x)
+{
+    return x->born->table->config;
+}
 
 static inline const struct exchange_target *exchange_target(const struct gate_exchange *x)
 {
@@ -131,8 +138,12 @@ void exchange_script_failed(struct gate_exchange *x, const char *function,
 void exchange_respond(struct gate_exchange *x);
 
 /* explain.c */
-/* Writes why the request went where it went, as JSON; ASCII only, so that it fits a header. */
-void exchange_explain(const struct gate_exchange *x, struct gate_buf *out);
+enum { EXCHANGE_EXPLAIN_HEADER = 6000 /* bytes of the explanation in a header */ };
+/* Writes why the request went where it went, as JSON; ASCII only, so that it fits a header. header:
+ * at most EXCHANGE_EXPLAIN_HEADER bytes, and less of it where all would be longer. */
+void exchange_explain(const struct gate_exchange *x, bool header, struct gate_buf *out);
+/* Writes it as a comment into a stream that has begun. */
+void exchange_explain_in_stream(struct gate_exchange *x);
 /* Fills everything of a trace but its steps. */
 void exchange_fill_trace(const struct gate_exchange *x, uint64_t wall_ms, uint64_t total_us,
                          const char *outcome, struct gate_trace *t);

@@ -85,6 +85,8 @@ void exchange_fill_trace(const struct gate_exchange *x, uint64_t wall_ms, uint64
 
 /* ---- x-gate-explain */
 
+enum { EXPLAIN_ROOM = 256 * 1024 /* bytes; a trace is bounded too */ };
+
 /* The character of a valid sequence of n bytes, n > 1. */
 static uint32_t decode(const char *p, size_t n)
 {
@@ -110,27 +112,43 @@ static void put_ascii(struct gate_buf *out, struct gate_str text)
     }
 }
 
-void exchange_explain(const struct gate_exchange *x, struct gate_buf *out)
+static void put_trace(const struct gate_trace *t, struct gate_buf *out)
 {
-    enum { MAX_HEADER = 6000, ROOM = 256 * 1024 };
-    struct gate_trace *t = gate_calloc(1, sizeof *t);
     struct gate_buf json;
+    out->len = 0;
+    gate_buf_init(&json, EXPLAIN_ROOM);
+    gate_trace_json(t, &json);
+    put_ascii(out, gate_buf_str(&json));
+    gate_buf_finish(&json);
+}
+
+void exchange_explain(const struct gate_exchange *x, bool header, struct gate_buf *out)
+{
+    struct gate_trace *t = gate_calloc(1, sizeof *t);
     exchange_fill_trace(x, gate_clock_wall_ms(), gate_clock_mono_us() - x->in.started_us,
                         x->outcome != NULL ? x->outcome : "success", t);
     t->steps = x->steps; /* lent */
-    gate_buf_init(&json, ROOM);
-    gate_trace_json(t, &json);
-    if (!x->facts.stream && json.len > MAX_HEADER) {
-        /* Too long for a header: without the accounts that were passed by, which are most of it. */
+    put_trace(t, out);
+    if (header && out->len > EXCHANGE_EXPLAIN_HEADER) {
+        /* The accounts that were passed by are most of it. */
         t->steps.look_count = 0;
-        json.len = 0;
-        gate_trace_json(t, &json);
+        put_trace(t, out);
     }
-    if (!x->facts.stream && json.len > MAX_HEADER)
+    if (header && out->len > EXCHANGE_EXPLAIN_HEADER) {
+        out->len = 0;
         gate_buf_printf(out, "{\"id\":\"%s\",\"generation\":%llu,\"truncated\":true}", t->id,
                         (unsigned long long)t->generation);
-    else
-        put_ascii(out, gate_buf_str(&json));
-    gate_buf_finish(&json);
+    }
     free(t);
+}
+
+void exchange_explain_in_stream(struct gate_exchange *x)
+{
+    struct gate_buf why;
+    gate_buf_init(&why, 6 * EXPLAIN_ROOM);
+    exchange_explain(x, false, &why);
+    exchange_write(x, GATE_STR(": x-gate-explain "));
+    exchange_write(x, gate_buf_str(&why));
+    exchange_write(x, GATE_STR("\n\n"));
+    gate_buf_finish(&why);
 }

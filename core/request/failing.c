@@ -35,9 +35,14 @@ static void tell_failure(struct gate_exchange *x, struct gate_failure *f)
     if (!x->committed) {
         gate_failure_render(f, x->in.dialect, instance, &body);
         exchange_add_retry_after(x, retry_after(x, f));
+        x->outcome = exchange_error_outcome(audit, f->code);
         exchange_commit(x, gate_failure_status(f), GATE_STR("application/json"), (int64_t)body.len);
         exchange_write(x, gate_buf_str(&body));
     } else if (x->mode == ANSWER_STREAM || x->facts.stream) {
+        if (x->in.explain && !x->begun) { /* keepalives have begun the stream, and nothing else */
+            x->outcome = exchange_error_outcome(audit, f->code);
+            exchange_explain_in_stream(x);
+        }
         gate_failure_render_event(f, x->in.dialect, instance, &body);
         exchange_write(x, gate_buf_str(&body));
     } else {
@@ -68,6 +73,9 @@ static void tell_outcome(struct gate_exchange *x, const struct exchange_outcome 
         return;
     }
     struct gate_buf body;
+    x->outcome = audit;
+    if (x->in.explain)
+        exchange_explain_in_stream(x);
     gate_buf_init(&body, GATE_REFUSAL_MAX);
     struct gate_writer w = gate_buf_writer(&body);
     x->in.dialect->render_error_event(&error, &w);

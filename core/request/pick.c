@@ -15,7 +15,7 @@ enum {
 
 bool exchange_may_try_more(const struct gate_exchange *x)
 {
-    const struct gate_config *c = x->in.env->config;
+    const struct gate_config *c = exchange_config(x);
     uint64_t elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000;
     return x->attempts < c->max_attempts && elapsed_ms < c->failover_ms;
 }
@@ -46,6 +46,8 @@ static uint64_t estimate_tokens(const struct gate_exchange *x)
     uint64_t completion = x->facts.max_tokens > 0 ? x->facts.max_tokens : DEFAULT_COMPLETION;
     if (edits != NULL && edits->max_tokens > 0 && completion > edits->max_tokens)
         completion = edits->max_tokens;
+    if (completion > MAX_ESTIMATE)
+        return MAX_ESTIMATE;
     uint64_t all = x->in.body.len / BYTES_PER_TOKEN + completion;
     return all < MAX_ESTIMATE ? all : MAX_ESTIMATE;
 }
@@ -136,8 +138,6 @@ static struct gate_select make_select(struct gate_exchange *x)
         t->strategy >= 0 ? (enum gate_strategy)t->strategy : policy->strategy;
     struct gate_instance *instance = (struct gate_instance *)t->instance; /* for its turn */
     x->steps.strategy = strategy;
-    if (x->tokens == 0)
-        x->tokens = x->kind == GATE_USAGE_CHAT ? estimate_tokens(x) : 1;
     if (strategy == GATE_STRATEGY_STICKY && x->sticky == 0)
         x->sticky = conversation_hash(x);
     return (struct gate_select){
@@ -151,7 +151,7 @@ static struct gate_select make_select(struct gate_exchange *x)
         .tag_count = t->tag_count,
         .sticky = x->sticky,
         .turn = &instance->turn,
-        .tokens = x->tokens,
+        .tokens = x->kind == GATE_USAGE_CHAT ? estimate_tokens(x) : 1, /* of this target */
         .now_ms = gate_clock_wall_ms(),
         .tried = x->tried,
         .tried_count = x->tried_count,

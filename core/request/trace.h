@@ -146,12 +146,17 @@ struct gate_trace_accounts *gate_trace_ring_accounts(struct gate_trace_ring *r,
                                                      const struct gate_table *table,
                                                      const struct gate_quota *quota,
                                                      enum gate_usage_kind kind, uint64_t now_ms);
-/* A copy that outlives the ring and can go to another thread; free with gate_trace_free. */
+/* A copy without its steps that outlives the ring and can go to another thread; free with
+ * gate_trace_free. */
 struct gate_trace *gate_trace_copy(const struct gate_trace *t);
 void gate_trace_free(struct gate_trace *t);
 void gate_trace_ring_destroy(struct gate_trace_ring *r);
 /* The place of the oldest: the caller fills all of it at once. */
 struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r);
+/* That place was filled. The accounts that were passed by take GATE_TRACE_LOOK_BYTES in all traces
+ * of the ring at most: older traces lose theirs. */
+enum { GATE_TRACE_LOOK_BYTES = 4 << 20 };
+void gate_trace_ring_filled(struct gate_trace_ring *r, const struct gate_trace *t);
 /* Newest first, at most `limit`; cb returns false to stop. */
 void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,
                           bool (*cb)(void *ctx, const struct gate_trace *t), void *ctx);

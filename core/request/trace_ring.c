@@ -6,6 +6,8 @@ enum { MAX_SNAPSHOTS = GATE_TRACE_RING + GATE_USAGE_KINDS };
 
 struct gate_trace_ring {
     size_t next, count;
+    uint64_t begun, stripped; /* traces that were begun; the oldest of them that may have looks */
+    size_t look_bytes;        /* of all looks */
     struct gate_trace traces[GATE_TRACE_RING];
     /* All snapshots that traces of this ring may have, oldest first; a ring of its own. Retained.
      */
@@ -136,9 +138,39 @@ void gate_trace_ring_destroy(struct gate_trace_ring *r)
     free(r);
 }
 
+static size_t look_bytes(const struct gate_steps *s)
+{
+    size_t bytes = s->look_count * sizeof s->looks[0];
+    for (size_t i = 0; i < s->look_count; i++)
+        bytes += s->looks[i].count * sizeof s->looks[i].skipped[0];
+    return bytes;
+}
+
+static void strip(struct gate_trace_ring *r, struct gate_steps *s)
+{
+    size_t bytes = look_bytes(s);
+    r->look_bytes -= bytes < r->look_bytes ? bytes : r->look_bytes;
+    for (size_t i = 0; i < s->look_count; i++)
+        free(s->looks[i].skipped);
+    free(s->looks);
+    s->looks = NULL;
+    s->look_count = 0;
+}
+
+void gate_trace_ring_filled(struct gate_trace_ring *r, const struct gate_trace *t)
+{
+    r->look_bytes += look_bytes(&t->steps);
+    while (r->look_bytes > GATE_TRACE_LOOK_BYTES && r->stripped + 1 < r->begun)
+        strip(r, &r->traces[r->stripped++ % GATE_TRACE_RING].steps);
+}
+
 struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r)
 {
     struct gate_trace *slot = &r->traces[r->next];
+    strip(r, &slot->steps);
+    r->begun++;
+    if (r->begun - r->stripped > GATE_TRACE_RING)
+        r->stripped = r->begun - GATE_TRACE_RING;
     finish_trace(slot);
     memset(&slot->input, 0, sizeof slot->input);
     drop_unused(r);
@@ -158,20 +190,11 @@ void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,
 
 /* ---- copies */
 
-static void *copy_of(const void *bytes, size_t size)
-{
-    return size > 0 ? memcpy(gate_alloc(size), bytes, size) : NULL;
-}
-
 struct gate_trace *gate_trace_copy(const struct gate_trace *t)
 {
-    struct gate_trace *copy = copy_of(t, sizeof *t);
-    struct gate_steps *s = &copy->steps;
-    s->attempts = copy_of(t->steps.attempts, s->attempt_count * sizeof s->attempts[0]);
-    s->looks = copy_of(t->steps.looks, s->look_count * sizeof s->looks[0]);
-    for (size_t i = 0; i < s->look_count; i++)
-        s->looks[i].skipped =
-            copy_of(s->looks[i].skipped, s->looks[i].count * sizeof s->looks[i].skipped[0]);
+    struct gate_trace *copy = gate_alloc(sizeof *copy);
+    *copy = *t;
+    memset(&copy->steps, 0, sizeof copy->steps);
     if (copy->input.accounts != NULL)
         gate_trace_accounts_retain(copy->input.accounts);
     return copy;

@@ -22,7 +22,7 @@ static void on_wait_timer(struct gate_timer *timer);
 static void arm_wait_timer(struct gate_exchange *x, uint64_t most_ms)
 {
     uint64_t elapsed_ms = (gate_clock_mono_us() - x->in.started_us) / 1000;
-    uint64_t left = x->in.env->config->failover_ms;
+    uint64_t left = exchange_config(x)->failover_ms;
     left = left > elapsed_ms ? left - elapsed_ms : 0;
     x->wait_timer.cb = on_wait_timer;
     gate_timer_arm(x->in.env->timers, &x->wait_timer, left < most_ms ? left : most_ms);

@@ -1,6 +1,7 @@
 /* The files of conf/ as one set of texts. */
 #include "script/sources.h"
 
+#include "base/utf8.h"
 #include "script/generation.h"
 
 #include <dirent.h>
@@ -72,6 +73,15 @@ static char *copy_text(struct gate_str text)
         memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     return copy;
+}
+
+/* The API, editors and the log carry text. */
+static bool is_utf8(const char *text, size_t len)
+{
+    size_t at = 0, n;
+    while (at < len && (n = gate_utf8_length(text + at, len - at)) > 0)
+        at += n;
+    return at == len;
 }
 
 /* Adds or replaces a file. Takes `text` over, also when it fails. */
@@ -229,6 +239,9 @@ static enum gate_status read_source(int dir, const char *path, const char *name,
     struct gate_buf text;
     enum gate_status status =
         gate_script_read_file(dir, path, name, GATE_SOURCES_MAX_BYTES, &text, err);
+    if (status == GATE_OK && !is_utf8(text.ptr, text.len))
+        status = gate_fail(err, GATE_EINVAL, "%s: the file is not UTF-8: save it in that encoding",
+                           name);
     if (status == GATE_OK) {
         gate_buf_append_byte(&text, '\0');
         return put(out, gate_str_of(name), text.ptr, text.len - 1, err);

@@ -435,7 +435,7 @@ void serve_refuse(struct serve_request *r, const struct gate_api_error *error,
 
 static size_t route_headers(const struct serve_request *r, struct gate_header *out)
 {
-    const struct gate_config *config = r->conn->listener->env->config;
+    const struct gate_config *config = gate_env_config(r->conn->listener->env);
     size_t count = 0;
     for (size_t i = 0; i < config->route_header_count && i < MAX_ROUTE_HEADERS; i++) {
         struct gate_str name = gate_str_of(config->route_headers[i]);

@@ -175,6 +175,9 @@ test('an edit on disk that was not looked at yet comes before a publish with an 
     withRig(first, async (rig) => {
         writeFileSync(join(rig.conf, 'models.lua'), 'return { of = "pool/disk" }');
         const files = { 'routing.lua': saying('of the API') };
+        const early = await rig.publish(files, { base: 1 }, 409);
+        assert.equal(early.error.code, 'disk_edit');
+        await rig.until(2);
         const late = await rig.publish(files, { base: 1 }, 409);
         assert.equal(late.error.code, 'stale_base');
         assert.equal(late.files['models.lua'], 'return { of = "pool/disk" }');

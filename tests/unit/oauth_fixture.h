@@ -53,6 +53,13 @@ void gate_instance_release(struct gate_instance *i)
         free(i);
 }
 
+void gate_pool_set_accounts(const struct gate_pool *pool, size_t position, uint32_t count)
+{
+    (void)pool;
+    (void)position;
+    (void)count;
+}
+
 void gate_pool_retain(struct gate_pool *pool)
 {
     atomic_fetch_add(&pool->refs, 1);

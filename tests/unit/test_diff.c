@@ -361,7 +361,8 @@ static bool run_patch(const char *old, const char *diff)
 {
     pid_t child = fork();
     if (child == 0) {
-        freopen("/dev/null", "w", stdout);
+        if (freopen("/dev/null", "w", stdout) == NULL)
+            _exit(126);
         execlp("patch", "patch", "--batch", "--binary", "--fuzz=0", old, diff, (char *)NULL);
         _exit(127);
     }

@@ -71,6 +71,26 @@ START_TEST(instances_that_did_not_change_are_shared)
 }
 END_TEST
 
+static uint32_t accounts_in(const struct gate_pool *pool, const char *name)
+{
+    size_t position;
+    ck_assert_ptr_nonnull(gate_pool_find(pool, gate_str_of(name), &position));
+    return gate_pool_accounts(pool, position);
+}
+
+/* A request of the generation before still finds what that one has. */
+START_TEST(a_shared_instance_has_other_accounts_in_another_pool)
+{
+    struct pair p;
+    open_pair(&p, PROVIDERS(PROVIDER("i", "{ key_env = 'KEY' }", MODELS("'a'"))),
+              PROVIDERS(PROVIDER("i", "", MODELS("'a'"))));
+    ck_assert_ptr_eq(in(p.old, "i"), in(p.fresh, "i"));
+    ck_assert_uint_eq(accounts_in(p.old, "i"), 1);
+    ck_assert_uint_eq(accounts_in(p.fresh, "i"), 0);
+    close_pair(&p);
+}
+END_TEST
+
 START_TEST(another_instance_of_the_name_takes_over_its_turn_and_its_stored_accounts)
 {
     struct pair p;
@@ -78,13 +98,15 @@ START_TEST(another_instance_of_the_name_takes_over_its_turn_and_its_stored_accou
     struct gate_error err = {.message = ""};
     open_pair(&p, PROVIDERS(PROVIDER("i", "{ key_env = 'KEY' }", MODELS("'a'"))),
               PROVIDERS(PROVIDER("i", "{ key_env = 'KEY' }, { key_env = 'KEY' }", MODELS("'b'"))));
-    ck_assert_uint_eq(in(p.fresh, "i")->accounts, 2);
+    ck_assert_uint_eq(accounts_in(p.fresh, "i"), 2);
     atomic_store(&in(p.old, "i")->turn, 41);
-    atomic_store(&in(p.old, "i")->accounts, 4); /* three of them in storage */
+    size_t position;
+    ck_assert_ptr_nonnull(gate_pool_find(p.old, GATE_STR("i"), &position));
+    gate_pool_set_accounts(p.old, position, 4); /* three of them in storage */
     must(gate_pool_update(p.old, p.before, p.after, p.registry, &third, &err), &err);
     ck_assert_uint_eq(in(third, "i")->turn, 41);
-    ck_assert_uint_eq(in(third, "i")->accounts, 5);
-    ck_assert_uint_eq(in(p.old, "i")->accounts, 4);
+    ck_assert_uint_eq(accounts_in(third, "i"), 5);
+    ck_assert_uint_eq(accounts_in(p.old, "i"), 4);
     gate_pool_release(third);
     close_pair(&p);
 }
@@ -230,6 +252,7 @@ int main(void)
     TCase *c = tcase_create("instances");
     tcase_add_checked_fixture(c, set_key, fixture_teardown);
     tcase_add_test(c, instances_that_did_not_change_are_shared);
+    tcase_add_test(c, a_shared_instance_has_other_accounts_in_another_pool);
     tcase_add_test(c, another_instance_of_the_name_takes_over_its_turn_and_its_stored_accounts);
     tcase_add_test(c, an_instance_that_cannot_be_made_leaves_the_old_pool_alone);
     tcase_add_test(c, an_instance_lives_until_nobody_uses_it);

@@ -200,8 +200,7 @@ START_TEST(a_copy_outlives_the_ring)
     snprintf(t->input.model, sizeof t->input.model, "m");
     struct gate_trace *copy = gate_trace_copy(t);
     gate_trace_ring_destroy(r);
-    ck_assert_str_eq(copy->steps.attempts[0].id, "pool/0");
-    ck_assert_str_eq(copy->steps.looks[0].skipped[0].id, "pool/1");
+    ck_assert_uint_eq(copy->steps.attempt_count + copy->steps.look_count, 0); /* not its steps */
     gate_trace_accounts_read(copy->input.accounts, 1, &a);
     ck_assert(gate_str_eq(a.id, GATE_STR("pool/1")));
     ck_assert_str_eq(copy->input.model, "m");
