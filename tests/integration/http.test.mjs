@@ -305,7 +305,7 @@ test('the log has one line a request, and no secret', async () => {
 test('the log as JSON', async () => {
     const logged = await startGateway({ env: { LLM_GATE_LOG_FORMAT: 'json', LOG_LEVEL: 'DEBUG' } });
     await logged.chat('echo', {}, { headers: { 'x-request-id': 'json-1' } });
-    await logged.chat('no-"\n-model', {}, { headers: { 'x-request-id': 'json-2' } });
+    await logged.chat('no-"\\-\u00e9model', {}, { headers: { 'x-request-id': 'json-2' } });
     await logged.waitLog('json-2');
     await logged.stop();
     const lines = logged.log.split('\n').filter((line) => line.includes('"json-'));
@@ -314,7 +314,7 @@ test('the log as JSON', async () => {
     assert.equal(first.status, 200);
     assert.equal(first.model, 'echo');
     assert.equal(second.status, 404);
-    assert.equal(second.model, 'no-"\n-model');
+    assert.equal(second.model, 'no-"\\-\u00e9model');
 });
 
 test('LOG_LEVEL ERROR hides the request lines', async () => {

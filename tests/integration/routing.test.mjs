@@ -368,3 +368,11 @@ test('the shipped configuration changes nothing by itself', () =>
         assert.equal(qwen.last.model, 'qwen3-max');
         assert.equal((await gateway.chat('echo')).status, 200);
     }));
+
+test('a model with control characters is refused before any script sees it', () =>
+    using({ conf: { 'routing.lua': 'return function() error("seen") end' } }, async (gateway) => {
+        for (const model of ['a\nb', '\u0001', 'a\u007f']) {
+            const answer = await gateway.chat(model);
+            assertError(answer, 400, { param: 'model', message: /control characters/ });
+        }
+    }));

@@ -38,7 +38,10 @@ static inline void conf_setup(void)
     char template[256];
     snprintf(template, sizeof template, "%s/gate-conf-XXXXXX", tmp != NULL ? tmp : P_tmpdir);
     ck_assert_ptr_nonnull(mkdtemp(template));
-    ck_assert_ptr_nonnull(realpath(template, conf_root));
+    char *real = realpath(template, NULL);
+    ck_assert_ptr_nonnull(real);
+    snprintf(conf_root, sizeof conf_root, "%s", real);
+    free(real);
 }
 
 static inline int conf_remove(const char *path, const struct stat *st, int type, struct FTW *where)
