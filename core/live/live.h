@@ -125,8 +125,8 @@ struct gate_live_change {
                      this change's turn; removed names those that go */
     const char *const *removed;
     size_t removed_count;
-    uint64_t base;                      /* the generation it was written from; 0: whatever runs */
-    uint64_t of;                        /* of a rollback: whose texts these are */
+    uint64_t base; /* the generation it was written from; 0: whatever runs */
+    uint64_t of;   /* of a rollback: whose texts these are */
     enum gate_origin origin;
     bool over_disk; /* an edit on disk that could not be published may be overwritten */
     struct gate_str author, note;

@@ -220,8 +220,9 @@ START_TEST(json_tells_rows)
     run(w, 1);
     gate_dry_run_json(&w->out, &out);
     gate_buf_append_byte(&out, '\0');
-    ck_assert_ptr_eq(strstr(out.ptr, "{\"requests\":2,\"stopped\":false,\"changed\":2,\"changes\":{\"none\":0,"),
-                     out.ptr);
+    ck_assert_ptr_eq(
+        strstr(out.ptr, "{\"requests\":2,\"stopped\":false,\"changed\":2,\"changes\":{\"none\":0,"),
+        out.ptr);
     ck_assert_ptr_nonnull(strstr(out.ptr, "\"rows\":[{\"id\":\"r0\",\"at\":1795400000000,"));
     ck_assert_ptr_nonnull(strstr(out.ptr, "\"change\":\"provider\",\"before\":{\"outcome\":"));
     gate_buf_finish(&out);
