@@ -26,7 +26,7 @@ const quietCalls = 60; // normal requests between two attacks
 const upstreamDelay = 5; // ms; a model that answers far faster than any does
 const connections = 8;
 const factor = 2; // what the issue allows
-const tries = 3;
+const tries = 6;
 const leastScripts = 80;
 
 const directory = join(project, 'tests/hostile');
