@@ -96,20 +96,26 @@ static void pass(struct gate_stream *s, struct gate_str raw)
         write_run(s); /* lies in the framer's buffer, which does not last */
 }
 
-static void meter(struct gate_stream *s, unsigned flags, struct gate_str data)
+/* Flags of an event; *text_bytes is what it adds to the answer. */
+static unsigned read_event(const struct gate_dialect_ops *dialect, const struct gate_event *event,
+                           size_t *text_bytes)
 {
-    if ((flags & GATE_EVENT_USAGE) && s->dialect->read_usage != NULL &&
-        s->dialect->read_usage(data, &s->usage))
-        s->has_usage = true;
-    if ((flags & GATE_EVENT_CONTENT) && s->dialect->text_bytes != NULL)
-        s->text_bytes += s->dialect->text_bytes(data);
+    unsigned flags;
+    if (dialect->read_event != NULL)
+        return dialect->read_event(event, text_bytes);
+    flags = dialect->inspect_event(event);
+    *text_bytes = 0;
+    if ((flags & GATE_EVENT_CONTENT) && dialect->text_bytes != NULL)
+        *text_bytes = dialect->text_bytes(event->data);
+    return flags;
 }
 
 /* Looks at an event in the dialect's terms. False: it must not go on as it is: it reports a
  * failure, or usage that only the gateway asked for. */
 static bool inspect(struct gate_stream *s, const struct gate_event *event)
 {
-    unsigned flags = s->dialect->inspect_event(event);
+    size_t text_bytes;
+    unsigned flags = read_event(s->dialect, event, &text_bytes);
     s->seen |= flags;
     if ((flags & GATE_EVENT_ERROR) && !(s->released && gate_failure_is_api_error(event->data))) {
         write_run(s);
@@ -121,7 +127,10 @@ static bool inspect(struct gate_stream *s, const struct gate_event *event)
         gate_buf_append(&s->told, event->data);
     if (!s->released && (flags & (GATE_EVENT_CONTENT | GATE_EVENT_FINISH)))
         release(s);
-    meter(s, flags, event->data);
+    s->text_bytes += text_bytes;
+    if ((flags & GATE_EVENT_USAGE) && s->dialect->read_usage != NULL &&
+        s->dialect->read_usage(event->data, &s->usage))
+        s->has_usage = true;
     return !(s->strip_usage && (flags & GATE_EVENT_USAGE_ONLY));
 }
 

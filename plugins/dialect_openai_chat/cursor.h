@@ -7,6 +7,7 @@
 #ifndef OPENAI_CHAT_CURSOR_H
 #define OPENAI_CHAT_CURSOR_H
 
+#include <gate/json_mark.h>
 #include <gate/plugin.h>
 
 /* The unread part of the bytes. A reader that meets something unexpected moves p to end, which ends
@@ -45,21 +46,14 @@ static inline void give_up(struct cursor *c)
 /* c stands on the opening quote; afterwards behind the closing one. */
 static inline void skip_string(struct cursor *c)
 {
-    const char *q = c->p + 1;
+    const char *p = gate_json_mark(c->p + 1, c->end);
 
-    while (q < c->end && (q = memchr(q, '"', (size_t)(c->end - q))) != NULL) {
-        const char *b = q;
-
-        /* A quote is escaped when an odd number of backslashes stands before it. */
-        while (b[-1] == '\\' && b - 1 > c->p)
-            b--;
-        q++;
-        if (((q - 1 - b) & 1) == 0) {
-            c->p = q;
-            return;
-        }
-    }
-    give_up(c);
+    while (p < c->end && *p == '\\')
+        p = c->end - p > 2 ? gate_json_mark(p + 2, c->end) : c->end;
+    if (p < c->end)
+        c->p = p + 1;
+    else
+        give_up(c);
 }
 
 /* c stands on '{' or '['; afterwards behind its partner. Braces and brackets are not told apart:

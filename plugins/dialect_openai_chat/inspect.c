@@ -18,11 +18,27 @@ static bool says_something(struct value v)
     return inside.p + 1 < inside.end;
 }
 
-/* A delta, or the message of a service that sends whole messages. Everything in it but the role is
- * part of the answer, also members that this version has never heard of. */
-static unsigned inspect_delta(struct cursor *c)
+/* What was read of an event, or of a whole answer. */
+struct reading {
+    unsigned flags;
+    size_t text; /* bytes between the quotes of what the model said */
+};
+
+/* Inside the quotes of a string; 0 for everything else. */
+static size_t text_of(struct value v)
 {
-    unsigned flags = 0;
+    return v.len > 2 && *v.ptr == '"' ? v.len - 2 : 0;
+}
+
+static struct cursor inside(struct value v)
+{
+    return (struct cursor){v.ptr, v.ptr + v.len, false};
+}
+
+/* An object of which one member is text: {"arguments": "..."}, {"type": "text", "text": "..."}. */
+static size_t member_bytes(struct cursor *c, const char *name, size_t len)
+{
+    size_t sum = 0;
     struct value key;
 
     if (!enter(c, '{')) {
@@ -31,60 +47,125 @@ static unsigned inspect_delta(struct cursor *c)
     }
     while (next_member(c, &key)) {
         struct value v = read_value(c);
-        bool scalar = v.len > 0 && *v.ptr != '"' && *v.ptr != '{' && *v.ptr != '[';
 
-        if (!scalar && !IS(key, "role") && says_something(v))
-            flags |= GATE_EVENT_CONTENT;
+        if (is(key, name, len))
+            sum += text_of(v);
     }
-    return flags;
+    return sum;
 }
 
-static unsigned inspect_choice(struct cursor *c)
+/* Content is a string, or a list of parts with a text each. */
+static size_t content_bytes(struct value content)
 {
-    unsigned flags = 0;
+    struct cursor c = inside(content);
+    size_t sum = 0;
+
+    if (!enter(&c, '['))
+        return text_of(content);
+    while (next_element(&c))
+        sum += member_bytes(&c, "text", 4);
+    return sum;
+}
+
+static size_t calls_bytes(struct value calls)
+{
+    struct cursor c = inside(calls);
+    size_t sum = 0;
+    struct value key;
+
+    if (!enter(&c, '['))
+        return 0;
+    while (next_element(&c)) {
+        if (!enter(&c, '{')) {
+            read_value(&c);
+            continue;
+        }
+        while (next_member(&c, &key)) {
+            if (IS(key, "function"))
+                sum += member_bytes(&c, "arguments", 9);
+            else
+                read_value(&c);
+        }
+    }
+    return sum;
+}
+
+/* A delta, or the message of a service that sends whole messages. Everything in it but the role is
+ * part of the answer, also members that this version has never heard of. */
+static void read_delta(struct cursor *c, struct reading *r)
+{
+    size_t reasoning = 0;
     struct value key;
 
     if (!enter(c, '{')) {
         read_value(c);
-        return 0;
+        return;
+    }
+    while (next_member(c, &key)) {
+        struct value v = read_value(c);
+        bool scalar = v.len > 0 && *v.ptr != '"' && *v.ptr != '{' && *v.ptr != '[';
+
+        if (scalar || IS(key, "role") || !says_something(v))
+            continue;
+        r->flags |= GATE_EVENT_CONTENT;
+        if (IS(key, "content")) {
+            r->text += content_bytes(v);
+        } else if (IS(key, "reasoning_content") || IS(key, "reasoning")) {
+            /* Services that send both names send the same text twice. */
+            if (text_of(v) > reasoning)
+                reasoning = text_of(v);
+        } else if (IS(key, "tool_calls")) {
+            r->text += calls_bytes(v);
+        }
+    }
+    r->text += reasoning;
+}
+
+static void read_choice(struct cursor *c, struct reading *r)
+{
+    struct value key;
+
+    if (!enter(c, '{')) {
+        read_value(c);
+        return;
     }
     while (next_member(c, &key)) {
         struct value v;
 
         if (IS(key, "delta") || IS(key, "message")) {
-            flags |= inspect_delta(c);
+            read_delta(c, r);
             continue;
         }
         v = read_value(c);
-        if (IS(key, "finish_reason") && IS(v, "\"error_finish\""))
-            flags |= GATE_EVENT_ERROR;
-        else if (IS(key, "finish_reason") && says_something(v))
-            flags |= GATE_EVENT_FINISH | GATE_EVENT_CONTENT;
-        else if (IS(key, "text") && says_something(v))
-            flags |= GATE_EVENT_CONTENT;
+        if (IS(key, "finish_reason") && IS(v, "\"error_finish\"")) {
+            r->flags |= GATE_EVENT_ERROR;
+        } else if (IS(key, "finish_reason") && says_something(v)) {
+            r->flags |= GATE_EVENT_FINISH | GATE_EVENT_CONTENT;
+        } else if (IS(key, "text") && says_something(v)) {
+            /* of services that answer in the older shape */
+            r->flags |= GATE_EVENT_CONTENT;
+            r->text += text_of(v);
+        }
     }
-    return flags;
 }
 
 /* *any becomes true when there is something in the list, or it is no list. */
-static unsigned inspect_choices(struct cursor *c, bool *any)
+static void read_choices(struct cursor *c, struct reading *r, bool *any)
 {
-    unsigned flags = 0;
-
     if (!enter(c, '[')) {
         *any |= says_something(read_value(c));
-        return 0;
+        return;
     }
     while (next_element(c)) {
         *any = true;
-        flags |= inspect_choice(c);
+        read_choice(c, r);
     }
-    return flags;
 }
 
-static unsigned inspect_object(struct cursor *c)
+/* c is behind the opening brace. */
+static struct reading read_object(struct cursor *c)
 {
-    unsigned flags = 0;
+    struct reading r = {0, 0};
     bool choices = false, any = false, code = false, message = false, object_error = false;
     struct value key;
 
@@ -93,14 +174,14 @@ static unsigned inspect_object(struct cursor *c)
 
         if (IS(key, "choices")) {
             choices = true;
-            flags |= inspect_choices(c, &any);
+            read_choices(c, &r, &any);
             continue;
         }
         v = read_value(c);
         if (IS(key, "usage") && says_something(v))
-            flags |= GATE_EVENT_USAGE | (*v.ptr == '{' ? GATE_EVENT_USAGE_ONLY : 0u);
+            r.flags |= GATE_EVENT_USAGE | (*v.ptr == '{' ? GATE_EVENT_USAGE_ONLY : 0u);
         else if (IS(key, "error") && says_something(v))
-            flags |= GATE_EVENT_ERROR;
+            r.flags |= GATE_EVENT_ERROR;
         else if (IS(key, "code"))
             code = says_something(v);
         else if (IS(key, "message"))
@@ -110,32 +191,44 @@ static unsigned inspect_object(struct cursor *c)
     }
     /* What is not whole may carry more. */
     if (any || c->broken)
-        flags &= ~(unsigned)GATE_EVENT_USAGE_ONLY;
+        r.flags &= ~(unsigned)GATE_EVENT_USAGE_ONLY;
     /* Some services report a failure as a bare {"code", "message"} or {"object": "error"}. */
     if (!choices && message && (code || object_error))
-        flags |= GATE_EVENT_ERROR;
-    return flags;
+        r.flags |= GATE_EVENT_ERROR;
+    return r;
 }
 
-unsigned openai_chat_inspect(const struct gate_event *event)
+unsigned openai_chat_read_event(const struct gate_event *event, size_t *text_bytes)
 {
-    unsigned flags = 0;
+    struct reading r = {0, 0};
 
     if (event->has_data && event->data.len > 0) {
         struct cursor c = cursor_of(event->data);
 
-        skip_space(&c);
-        if (c.p < c.end && *c.p == '{') {
-            c.p++;
-            flags = inspect_object(&c);
-        } else if ((size_t)(c.end - c.p) >= 6 && memcmp(c.p, "[DONE]", 6) == 0) {
-            flags = GATE_EVENT_TERMINAL;
-        }
+        if (enter(&c, '{'))
+            r = read_object(&c);
+        else if ((size_t)(c.end - c.p) >= 6 && memcmp(c.p, "[DONE]", 6) == 0)
+            r.flags = GATE_EVENT_TERMINAL;
     }
     if (gate_str_eq(event->type, GATE_STR("error")))
-        flags |= GATE_EVENT_ERROR;
+        r.flags |= GATE_EVENT_ERROR;
     /* The text of a failure stands where an answer would: it must not count as one. */
-    if (flags & GATE_EVENT_ERROR)
-        flags &= ~(unsigned)(GATE_EVENT_CONTENT | GATE_EVENT_FINISH | GATE_EVENT_USAGE_ONLY);
-    return flags;
+    if (r.flags & GATE_EVENT_ERROR)
+        r.flags &= ~(unsigned)(GATE_EVENT_CONTENT | GATE_EVENT_FINISH | GATE_EVENT_USAGE_ONLY);
+    *text_bytes = r.flags & GATE_EVENT_CONTENT ? r.text : 0;
+    return r.flags;
+}
+
+unsigned openai_chat_inspect(const struct gate_event *event)
+{
+    size_t text_bytes;
+
+    return openai_chat_read_event(event, &text_bytes);
+}
+
+size_t openai_chat_text_bytes(struct gate_str json)
+{
+    struct cursor c = cursor_of(json);
+
+    return enter(&c, '{') ? read_object(&c).text : 0;
 }

@@ -69,6 +69,7 @@ static const struct gate_dialect_ops ops = {
     .text_bytes = openai_chat_text_bytes,
     .limit_keys = limit_keys,
     .append_system = append_system,
+    .read_event = openai_chat_read_event,
 };
 
 GATE_EXPORT const struct gate_plugin gate_plugin = {

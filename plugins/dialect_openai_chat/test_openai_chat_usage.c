@@ -214,6 +214,17 @@ static const struct {
     {"", 0},
 };
 
+/* One look at an event finds what the two do. */
+static void check_event(struct gate_str json)
+{
+    const struct gate_event event = {.data = json, .has_data = true};
+    size_t bytes = 99;
+    unsigned flags = dialect()->read_event(&event, &bytes);
+
+    ck_assert_uint_eq(flags, dialect()->inspect_event(&event));
+    ck_assert_uint_eq(bytes, flags & GATE_EVENT_CONTENT ? dialect()->text_bytes(json) : 0);
+}
+
 START_TEST(text_is_measured)
 {
     size_t len = strlen(texts[_i].json);
@@ -222,6 +233,7 @@ START_TEST(text_is_measured)
         struct gate_str json = exact(texts[_i].json, n);
         size_t bytes = dialect()->text_bytes(json);
 
+        check_event(json);
         free((char *)json.ptr);
         ck_assert_uint_le(bytes, n);
         if (n == len)

@@ -1,6 +1,6 @@
 /*
- * usage: what an answer of the OpenAI chat API cost: asking for token counts, reading them, and
- * measuring text where none come. Ops of the dialect; see gate_dialect_ops for the contracts.
+ * usage: what an answer of the OpenAI chat API cost: asking for token counts and reading them. Ops
+ * of the dialect; see gate_dialect_ops for the contracts.
  */
 #ifndef OPENAI_CHAT_USAGE_H
 #define OPENAI_CHAT_USAGE_H
@@ -18,8 +18,5 @@ bool openai_chat_ask_usage(struct gate_str body, const struct gate_request_facts
  * and cached_tokens of prompt_tokens_details or input_tokens_details. What is no whole number from
  * 0 to 2^53 is left out; without a prompt and a completion there are none. */
 bool openai_chat_read_usage(struct gate_str json, struct gate_usage *out);
-
-/* Any thread. Raw length of the texts of all choices. */
-size_t openai_chat_text_bytes(struct gate_str json);
 
 #endif

@@ -1,8 +1,7 @@
 /* chunk: see chunk.h. A reader that has failed stands at its end, so every loop ends at once. */
 #include "chunk.h"
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+
+#include <gate/json_mark.h>
 
 struct reader {
     const char *at;
@@ -43,31 +42,13 @@ static inline bool next_is(struct reader *r, char c)
     return r->at < r->end && *r->at == c;
 }
 
-/* The first quote or backslash at or behind p, or end. Most of an event is strings. */
-static inline const char *find_mark(const char *p, const char *end)
-{
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), escape = _mm_set1_epi8('\\');
-    for (; end - p >= 16; p += 16) {
-        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i hits = _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, escape));
-        int mask = _mm_movemask_epi8(hits);
-        if (mask != 0)
-            return p + __builtin_ctz((unsigned)mask);
-    }
-#endif
-    while (p < end && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
-
 /* Stands at the opening quote. */
 static inline struct gate_str read_string(struct reader *r)
 {
-    const char *start = r->at, *p = find_mark(start + 1, r->end);
+    const char *start = r->at, *p = gate_json_mark(start + 1, r->end);
 
     while (p < r->end && *p == '\\')
-        p = r->end - p > 2 ? find_mark(p + 2, r->end) : r->end;
+        p = r->end - p > 2 ? gate_json_mark(p + 2, r->end) : r->end;
     if (p == r->end) {
         fail(r);
         return (struct gate_str){NULL, 0};
