@@ -54,16 +54,16 @@ static enum gate_status put_files(cJSON *body, const char *dir, struct gate_erro
     return status;
 }
 
-/* A number option; not given: nothing. */
-static enum gate_status put_number(cJSON *body, const char *name, const char *text,
-                                   struct gate_error *err)
+/* The number that `option` was given; not given: nothing. */
+static enum gate_status put_number(cJSON *body, const char *name, const char *option,
+                                   const char *text, struct gate_error *err)
 {
     char *end = NULL;
     if (text == NULL)
         return GATE_OK;
     unsigned long long value = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0')
-        return gate_fail(err, GATE_EINVAL, "\"%s\" is no whole number", text);
+        return gate_fail(err, GATE_EINVAL, "%s: \"%s\" is no whole number", option, text);
     cJSON_AddNumberToObject(body, name, (double)value);
     return GATE_OK;
 }
@@ -157,12 +157,12 @@ static enum gate_status route_body(const struct route_options *o, cJSON *body,
                                    struct gate_error *err)
 {
     const struct {
-        const char *name, *value;
-    } numbers[] = {{"prompt_tokens", o->tokens},
-                   {"max_tokens", o->max_tokens},
-                   {"messages", o->messages},
-                   {"tools", o->tools},
-                   {"now", o->at}};
+        const char *name, *option, *value;
+    } numbers[] = {{"prompt_tokens", "--tokens", o->tokens},
+                   {"max_tokens", "--max-tokens", o->max_tokens},
+                   {"messages", "--messages", o->messages},
+                   {"tools", "--tools", o->tools},
+                   {"now", "--at", o->at}};
     enum gate_status status = GATE_OK;
     cJSON_AddStringToObject(body, "model", o->model);
     cJSON_AddBoolToObject(body, "stream", o->stream);
@@ -172,7 +172,7 @@ static enum gate_status route_body(const struct route_options *o, cJSON *body,
     if (o->path != NULL)
         cJSON_AddStringToObject(body, "path", o->path);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && status == GATE_OK; i++)
-        status = put_number(body, numbers[i].name, numbers[i].value, err);
+        status = put_number(body, numbers[i].name, numbers[i].option, numbers[i].value, err);
     if (status == GATE_OK)
         status = put_header(body, o->header, err);
     if (status == GATE_OK && o->dir != NULL)
@@ -297,6 +297,6 @@ int gate_command_dry_run(int argc, char **argv)
     cJSON *body = cJSON_CreateObject();
     enum gate_status status = put_files(body, dir, &err);
     if (status == GATE_OK)
-        status = put_number(body, "requests", requests, &err);
+        status = put_number(body, "requests", "--requests", requests, &err);
     return run(status, "/scripts/dry-run", body, true, json, print_dry_run, &err);
 }
