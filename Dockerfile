@@ -9,9 +9,11 @@ FROM debian:bookworm-slim AS build
 WORKDIR /src
 COPY dev ./
 COPY .ci/packages.txt .ci/
-RUN ./dev setup build
+RUN ./dev setup build console
 COPY . .
-RUN ./dev build && DESTDIR=/out cmake --install build --prefix /usr/local --strip
+# An image without its console would go unnoticed.
+RUN ./dev build && test -e ui/dist/manifest.json \
+    && DESTDIR=/out cmake --install build --prefix /usr/local --strip
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="llm-gate" \

@@ -21,6 +21,7 @@ int gate_command_backup(int argc, char **argv);
 int gate_command_restore(int argc, char **argv);
 int gate_command_route(int argc, char **argv);
 int gate_command_dry_run(int argc, char **argv);
+int gate_command_ui_link(int argc, char **argv);
 
 /* Writes the address under which a program on this machine reaches what listens on host and port: a
  * wildcard stands for any address. GATE_COMMAND_URL bytes are enough. */

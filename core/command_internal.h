@@ -11,6 +11,7 @@
  *     command_restore.c   restore
  *     command_check.c     check
  *     command_try.c       route, dry-run
+ *     command_ui_link.c   ui-link
  */
 #ifndef GATE_COMMAND_INTERNAL_H
 #define GATE_COMMAND_INTERNAL_H

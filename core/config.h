@@ -168,6 +168,12 @@ size_t gate_config_restart_keys(const struct gate_config *booted, const struct g
  * its instance anew. */
 bool gate_config_same_instance(const struct gate_config_instance *a,
                                const struct gate_config_instance *b);
+/* Control thread. Makes a new API key and writes it to the key file: the next start reads it there.
+ * c itself keeps the old one. GATE_ECONFLICT: the key comes from the environment. key is wiped by
+ * the caller. */
+enum { GATE_CONFIG_MADE_KEY = 48 /* bytes of a key that the gateway makes */ };
+enum gate_status gate_config_new_key(const struct gate_config *c,
+                                     char key[GATE_CONFIG_MADE_KEY + 1], struct gate_error *err);
 void gate_config_retain(struct gate_config *c);
 void gate_config_release(struct gate_config *c); /* any thread; the last one wipes secrets; NULL is
                                                     fine */

@@ -14,6 +14,7 @@
 #define KEY_PREFIX "gate-"
 
 enum { KEY_RANDOM = 32, KEY_RANDOM_TEXT = 43, KEY_DISTINCT = 6 };
+_Static_assert(sizeof KEY_PREFIX - 1 + KEY_RANDOM_TEXT == GATE_CONFIG_MADE_KEY, "a made key");
 
 /* ---- what makes a key acceptable */
 
@@ -220,7 +221,7 @@ done:
  */
 static enum gate_status read_or_make(struct gate_config *c, struct gate_error *err)
 {
-    char key[sizeof KEY_PREFIX + KEY_RANDOM_TEXT];
+    char key[GATE_CONFIG_MADE_KEY + 1];
     enum gate_status status;
     int dir;
 
@@ -284,4 +285,28 @@ enum gate_status gate_config_read_key(struct gate_config *c, bool make, struct g
         return read_or_make(c, err);
     status = read_key_file(c, err);
     return status == GATE_ENOTFOUND ? GATE_OK : status;
+}
+
+enum gate_status gate_config_new_key(const struct gate_config *c,
+                                     char key[GATE_CONFIG_MADE_KEY + 1], struct gate_error *err)
+{
+    enum gate_status status;
+    int dir;
+
+    if (c->api_key_file == NULL)
+        return gate_fail(err, GATE_ECONFLICT,
+                         "the key comes from the environment variable API_KEY: set that anew and "
+                         "restart the gateway");
+    dir = open(c->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return gate_fail(err, GATE_EIO, "cannot open the data directory \"%s\": %s",
+                         gate_config_show(c->data_dir).text, strerror(errno));
+    (void)flock(dir, LOCK_EX);
+    status = make_key(key, GATE_CONFIG_MADE_KEY + 1, err);
+    if (status == GATE_OK)
+        status = write_key_file(dir, c->api_key_file, key, err);
+    if (status != GATE_OK)
+        gate_wipe(key, GATE_CONFIG_MADE_KEY + 1);
+    close(dir);
+    return status;
 }

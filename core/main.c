@@ -25,6 +25,7 @@ static const char usage_text[] =
     "  accounts          list the accounts\n"
     "  backup FILE       write all stored data into a file; the gateway may run\n"
     "  restore FILE      put a backup in the place of the stored data\n"
+    "  ui-link           print an address that opens the console once\n"
     "  route             tell where a request would go, and why\n"
     "  dry-run DIR       tell what other scripts would have done with recent requests\n"
     "  --help            this text; COMMAND --help: that command's options\n"
@@ -108,13 +109,24 @@ static void print_new_key(const struct gate_parts *p, const char *url)
 
     printf("  API key  %s  (made now and kept in %s; it is not shown again)\n", key,
            p->config->api_key_file);
-    printf("  console  %s/%s/ui\n", url, key);
     gate_pool_each_model(p->pool, NULL, p->generation, choose_model, model);
     if (model[0] != '\0' && strpbrk(model, "'\"\\") == NULL)
         printf("  try it   curl %s/v1/chat/completions -H 'Authorization: Bearer %s' "
                "-H 'Content-Type: application/json' "
                "-d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'\n",
                url, key, model);
+}
+
+static void print_console(const struct gate_parts *p, const char *url)
+{
+    const struct gate_config *c = p->config;
+
+    if (c->admin_key != NULL)
+        printf("  console  %s/<ADMIN_KEY>/ui, or `llm-gate ui-link`\n", url);
+    else if (c->api_key_is_new)
+        printf("  console  %s/%s/ui\n", url, c->api_key);
+    else
+        printf("  console  %s/<API key>/ui, or `llm-gate ui-link`\n", url);
 }
 
 /* Read-only pages of a library: what only its loading and the start have touched leaves memory, and
@@ -154,13 +166,12 @@ static void on_ready(void *ctx, const char *host, uint16_t port)
     gate_log_info("llm-gate %s: serving on %s port %u with %u workers", GATE_VERSION, host,
                   (unsigned)port, (unsigned)p->config->workers);
     printf("llm-gate %s listens on %s\n", GATE_VERSION, url);
-    if (p->config->api_key_is_new) {
+    print_console(p, url);
+    if (p->config->api_key_is_new)
         print_new_key(p, url);
-    } else {
+    else
         printf("  API key  from %s\n",
                p->config->api_key_file != NULL ? p->config->api_key_file : "API_KEY");
-        printf("  console  %s/<API key>/ui\n", url);
-    }
     fflush(stdout);
     trim_memory();
 }
@@ -304,6 +315,7 @@ int main(int argc, char **argv)
         {"restore", NULL, gate_command_restore},
         {"route", NULL, gate_command_route},
         {"dry-run", NULL, gate_command_dry_run},
+        {"ui-link", NULL, gate_command_ui_link},
         {"--help", command_help, NULL},
         {"-h", command_help, NULL},
         {"help", command_help, NULL},

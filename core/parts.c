@@ -117,10 +117,27 @@ static enum gate_status open_live(struct gate_parts *p, struct gate_error *err)
     return gate_live_create(&parts, &p->live, err);
 }
 
+static void open_sessions(struct gate_parts *p)
+{
+    const struct gate_config *c = p->config;
+    const char *key =
+        c->admin_key != NULL ? c->admin_key : c->api_key; /* a command may have none */
+    const struct gate_sessions_parts parts = {
+        .store = p->store,
+        .vault = p->vault,
+        .control = p->control,
+        .key = gate_str_of(key != NULL ? key : ""),
+    };
+    p->sessions = gate_sessions_create(&parts, gate_clock_wall_ms());
+    if (c->api_key != NULL)
+        p->auth = gate_auth_create(gate_str_of(c->api_key));
+}
+
 static void open_on_control(void *arg)
 {
     struct opening *o = arg;
     struct gate_parts *p = o->parts;
+    open_sessions(p);
     o->status = gate_roster_create(p->config, p->pool, &p->quota, p->store, p->vault, p->generation,
                                    &p->roster, o->err);
     if (o->status == GATE_OK)
@@ -156,6 +173,7 @@ enum gate_status gate_parts_open(struct gate_parts *p, struct gate_error *err)
     if (status != GATE_OK)
         return status;
     p->audit = gate_audit_create(p->store, p->config->audit_retention_days, day_end, &p->quota);
+    p->journal = gate_journal_create(p->store, p->config->audit_retention_days);
     struct opening o = {.parts = p, .err = err};
     gate_control_call(p->control, open_on_control, &o);
     return o.status;
@@ -201,7 +219,10 @@ void gate_parts_finish(struct gate_parts *p)
         gate_control_destroy(p->control);
     }
     gate_store_close(p->store);
+    gate_sessions_destroy(p->sessions);
+    gate_auth_destroy(p->auth);
     gate_audit_destroy(p->audit);
+    gate_journal_destroy(p->journal);
     gate_roster_destroy(p->roster);
     gate_vault_destroy(p->vault);
     gate_generation_release(p->generation);
@@ -227,7 +248,10 @@ struct gate_admin_parts gate_parts_admin(const struct gate_parts *p)
         .logins = p->logins,
         .alerts = p->alerts,
         .audit = p->audit,
+        .journal = p->journal,
         .store = p->store,
+        .sessions = p->sessions,
+        .auth = p->auth,
         .control = p->control,
         .started_ms = p->started_ms,
     };

@@ -20,9 +20,12 @@ struct gate_parts {
     struct gate_vault *vault;
     struct gate_store *store;
     struct gate_control *control;
+    struct gate_sessions *sessions;
+    struct gate_auth *auth; /* NULL: a command, and there is no key */
     struct gate_roster *roster;
     struct gate_live *live;
     struct gate_audit *audit;
+    struct gate_journal *journal;
     struct gate_credentials *credentials;
     struct gate_logins *logins;
     struct gate_alerts *alerts;

@@ -3,7 +3,7 @@
 #include "pool/health.h"
 #include <stdlib.h>
 
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, MAX_NAME = 256, MAX_TEXT = 512 };
+enum { SECOND_MS = 1000, MINUTE_MS = 60 * 1000, MAX_NAME = 256, MAX_TEXT = 512, MAX_VALUES = 4 };
 
 struct gate_rounds {
     struct gate_rounds_parts parts;
@@ -13,11 +13,41 @@ struct gate_rounds {
 
 /* ---- what is wrong */
 
-static void add(struct gate_alerts *alerts, enum gate_log_level level, const char *name,
-                const char *title, const char *text)
+/* What an alert is about, in the order in which it was put. */
+struct about {
+    const char *code;
+    struct gate_alert_value values[MAX_VALUES];
+    size_t count;
+};
+
+static void put_text(struct about *a, const char *name, const char *text)
 {
-    const struct gate_alert alert = {gate_str_of(name), level, gate_str_of(title),
-                                     gate_str_of(text)};
+    a->values[a->count++] = (struct gate_alert_value){name, gate_str_of(text), 0};
+}
+
+static void put_number(struct about *a, const char *name, uint64_t number)
+{
+    a->values[a->count++] = (struct gate_alert_value){name, {NULL, 0}, number};
+}
+
+static void put_account(struct about *a, const struct gate_member *m)
+{
+    put_text(a, "account", m->account->id);
+    put_text(a, "alias", m->alias);
+}
+
+static void add(struct gate_alerts *alerts, enum gate_log_level level, const char *name,
+                const char *title, const char *text, const struct about *about)
+{
+    const struct gate_alert alert = {
+        .name = gate_str_of(name),
+        .level = level,
+        .title = gate_str_of(title),
+        .text = gate_str_of(text),
+        .code = about->code,
+        .values = about->values,
+        .value_count = about->count,
+    };
     gate_alerts_add(alerts, &alert);
 }
 
@@ -44,15 +74,19 @@ static void check_sign_in(struct gate_rounds *r, const struct gate_member *m, ui
     uint64_t until;
     gate_health_saved(m->account, &until);
     bool dead = login && (m->attachment == NULL || until == 0);
+    const char *why = m->attachment == NULL ? m->problem.message : e.message;
     snprintf(title, sizeof title,
              dead ? "Account %s (%s) needs a sign-in"
                   : "The credential of account %s (%s) is refused",
              m->alias, m->account->id);
-    snprintf(text, sizeof text, "%s. %s", m->attachment == NULL ? m->problem.message : e.message,
+    snprintf(text, sizeof text, "%s. %s", why,
              dead    ? "Sign in again in the console or with `llm-gate login`."
              : login ? "It is tried again by itself; if this lasts, sign in again."
                      : "It is tried again by itself; if this lasts, give the account another key.");
-    add(r->parts.alerts, GATE_LOG_ERROR, name, title, text);
+    struct about about = {.code = dead ? "needs_sign_in" : login ? "login_refused" : "key_refused"};
+    put_account(&about, m);
+    put_text(&about, "why", why);
+    add(r->parts.alerts, GATE_LOG_ERROR, name, title, text, &about);
 }
 
 /* Percent of the day's limit that is used; 0: there is no limit. */
@@ -91,8 +125,12 @@ static void check_quota(struct gate_rounds *r, const struct gate_member *m,
         snprintf(title, sizeof title, "Account %s (%s) has used %llu %% of its %s quota of the day",
                  m->alias, m->account->id, (unsigned long long)percent,
                  gate_usage_kind_names[kind]);
+        struct about about = {.code = "quota_used"};
+        put_account(&about, m);
+        put_number(&about, "percent", percent);
+        put_text(&about, "kind", gate_usage_kind_names[kind]);
         add(r->parts.alerts, GATE_LOG_WARN, name, title,
-            "Its quota starts anew at the end of its day.");
+            "Its quota starts anew at the end of its day.", &about);
     }
 }
 
@@ -101,16 +139,22 @@ static void check_pool_quota(struct gate_rounds *r, const struct gate_instance *
 {
     for (int kind = 0; kind < GATE_USAGE_KINDS; kind++) {
         char name[MAX_NAME], title[MAX_NAME];
-        if (use[kind].accounts < 2 || use[kind].unlimited > 0 || use[kind].limit == 0 ||
-            use[kind].used * 100 / use[kind].limit < r->parts.config->alerts.threshold_percent)
+        if (use[kind].accounts < 2 || use[kind].unlimited > 0 || use[kind].limit == 0)
+            continue;
+        uint64_t percent = use[kind].used * 100 / use[kind].limit;
+        if (percent < r->parts.config->alerts.threshold_percent)
             continue;
         snprintf(name, sizeof name, "pool_quota:%s:%s", instance->name,
                  gate_usage_kind_names[kind]);
         snprintf(title, sizeof title,
                  "The accounts of %s have used %llu %% of their %s quota of the day",
-                 instance->name, (unsigned long long)(use[kind].used * 100 / use[kind].limit),
-                 gate_usage_kind_names[kind]);
-        add(r->parts.alerts, GATE_LOG_WARN, name, title, "Add an account, or raise the limits.");
+                 instance->name, (unsigned long long)percent, gate_usage_kind_names[kind]);
+        struct about about = {.code = "pool_quota_used"};
+        put_text(&about, "provider", instance->name);
+        put_number(&about, "percent", percent);
+        put_text(&about, "kind", gate_usage_kind_names[kind]);
+        add(r->parts.alerts, GATE_LOG_WARN, name, title, "Add an account, or raise the limits.",
+            &about);
     }
 }
 
@@ -136,24 +180,33 @@ static void check_instance(struct gate_rounds *r, const struct gate_instance *in
     char name[MAX_NAME], title[MAX_NAME];
     snprintf(name, sizeof name, "all_down:%s", instance->name);
     snprintf(title, sizeof title, "All %zu accounts of %s are down", all, instance->name);
+    struct about about = {.code = "all_down"};
+    put_text(&about, "provider", instance->name);
+    put_number(&about, "n", all);
     add(r->parts.alerts, GATE_LOG_ERROR, name, title,
-        "Requests for it fail. The accounts list in the console tells why.");
+        "Requests for it fail. The accounts list in the console tells why.", &about);
 }
 
 static void check_scripts(struct gate_rounds *r)
 {
     char title[MAX_NAME];
+    const struct about edited = {.code = "scripts_disk"};
     if (gate_live_disk(r->parts.live).differs)
         add(r->parts.alerts, GATE_LOG_WARN, "scripts_disk", "An edit in conf/ is not used",
             "It has errors, so the scripts before it go on. The log and `llm-gate check` name "
-            "them.");
-    if (gate_live_failed(r->parts.live) == 0)
+            "them.",
+            &edited);
+    uint64_t failed = gate_live_failed(r->parts.live);
+    if (failed == 0)
         return;
     snprintf(title, sizeof title, "The scripts of generation %llu were taken out of service",
-             (unsigned long long)gate_live_failed(r->parts.live));
+             (unsigned long long)failed);
+    struct about about = {.code = "scripts_failed"};
+    put_number(&about, "generation", failed);
     add(r->parts.alerts, GATE_LOG_ERROR, "scripts_failed", title,
         "They failed one request after the other, so the ones before them serve again. Mend and "
-        "publish them; the log and the history say what went wrong.");
+        "publish them; the log and the history say what went wrong.",
+        &about);
 }
 
 static void check_all(struct gate_rounds *r, uint64_t now_ms)
@@ -168,8 +221,10 @@ static void check_all(struct gate_rounds *r, uint64_t now_ms)
     if (gate_store_is_failing(r->parts.store)) {
         struct gate_error problem;
         gate_store_problem(r->parts.store, &problem);
+        struct about about = {.code = "storage"};
+        put_text(&about, "why", problem.message);
         add(r->parts.alerts, GATE_LOG_ERROR, "storage", "Storage cannot be written",
-            problem.message);
+            problem.message, &about);
     }
     gate_alerts_end(r->parts.alerts, now_ms);
 }

@@ -1,6 +1,7 @@
 #include "admin/console.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
+#include "request/stage.h"
 #include "worker_internal.h"
 #include <errno.h>
 #include <h2o/http1.h>
@@ -90,6 +91,7 @@ static enum gate_status worker_start(struct worker *w)
         .record_first = p->config->counter_flush_ms == 0,
         .audit = w->audit,
         .recent = gate_trace_ring_create(),
+        .journal = w->journal,
         .scratch = gate_alloc(sizeof(struct gate_choice)),
         .script_host = {gate_kv_create(), gate_live_counters(p->live)},
         .forward_admin = worker_forward_admin,
@@ -109,7 +111,8 @@ static enum gate_status worker_start(struct worker *w)
     if (status != GATE_OK)
         return status;
     w->env.script = gate_script_pin_create(p->generation, script);
-    w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, gate_console_page, w->fd);
+    const struct gate_console console = gate_console_of(p->sessions);
+    w->listener = gate_listener_create(&w->ctx, &w->env, w->auth, &console, w->fd);
     w->fd = -1;
     return GATE_OK;
 }
@@ -118,6 +121,7 @@ static void close_env(struct worker *w)
 {
     gate_mailbox_close(w->mailbox); /* what it still brings needs the rest */
     gate_trace_ring_destroy(w->env.recent);
+    gate_stage_remove_all(&w->env);
     gate_script_pin_drop(w->env.script);
     gate_script_pin_drop(w->env.next_script);
     gate_kv_destroy(w->env.script_host.kv);
@@ -218,7 +222,7 @@ static void set_port(struct addrinfo *a, uint16_t port)
         ((struct sockaddr_in *)a->ai_addr)->sin_port = htons(port);
 }
 
-static enum gate_status bind_all(struct server *s, const struct gate_config *config, uint16_t *port,
+static enum gate_status bind_all(struct server *s, const struct gate_config *config,
                                  struct gate_error *err)
 {
     char service[8], shown[300];
@@ -233,8 +237,8 @@ static enum gate_status bind_all(struct server *s, const struct gate_config *con
     for (size_t i = 0; i < s->count && status == GATE_OK; i++) {
         status = bind_one(list, shown, &s->workers[i].fd, err);
         if (status == GATE_OK && i == 0) {
-            *port = bound_port(s->workers[0].fd);
-            set_port(list, *port);
+            s->port = bound_port(s->workers[0].fd);
+            set_port(list, s->port);
         }
     }
     freeaddrinfo(list);
@@ -320,9 +324,9 @@ static void destroy_server(struct server *s)
         if (s->workers[i].mailbox != NULL)
             gate_mailbox_release(s->workers[i].mailbox);
         gate_audit_batch_destroy(s->workers[i].audit);
+        gate_journal_batch_destroy(s->workers[i].journal);
     }
     gate_table_release(s->table);
-    gate_auth_destroy(s->auth);
     h2o_config_dispose(&s->h2o_config);
     free(s->workers);
 }
@@ -340,7 +344,6 @@ enum gate_status gate_serve(const struct gate_parts *parts,
 {
     struct server s = {.count = parts->config->workers, .parts = parts};
     sigset_t signals, blocked;
-    uint16_t port = 0;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -350,24 +353,24 @@ enum gate_status gate_serve(const struct gate_parts *parts,
 
     h2o_hostinfo_max_threads = RESOLVER_THREADS;
     gate_serve_configure(&s.h2o_config, parts->config);
-    s.auth = gate_auth_create(gate_str_of(parts->config->api_key));
     h2o_sem_init(&s.started_sem, 0);
     s.workers = gate_calloc(s.count, sizeof s.workers[0]);
     for (size_t i = 0; i < s.count; i++) {
         s.workers[i].parts = parts;
         s.workers[i].server = &s;
         s.workers[i].audit = gate_audit_batch_create(parts->audit);
-        s.workers[i].auth = s.auth;
+        s.workers[i].journal = gate_journal_batch_create(parts->journal);
+        s.workers[i].auth = parts->auth;
         s.workers[i].h2o_config = &s.h2o_config;
         s.workers[i].fd = -1;
     }
     gate_control_call(parts->control, worker_first_table, &s);
-    enum gate_status status = bind_all(&s, parts->config, &port, err);
+    enum gate_status status = bind_all(&s, parts->config, err);
     if (status == GATE_OK)
         status = start_workers(&s, err);
     if (status == GATE_OK) {
         gate_control_call(parts->control, worker_connect, &s);
-        ready(ctx, parts->config->listen_host, port);
+        ready(ctx, parts->config->listen_host, s.port);
         wait_for_signal(&signals);
         gate_control_call(parts->control, read_drain, &s);
         drain(&s, &signals, s.drain_ms);

@@ -27,6 +27,7 @@ struct worker {
     struct gate_listener *listener;
     struct gate_mailbox *mailbox; /* NULL: never started */
     struct gate_audit_batch *audit;
+    struct gate_journal_batch *journal;
     struct gate_error error;
     enum gate_status status; /* of its start */
     h2o_sem_t *started;
@@ -38,9 +39,9 @@ struct server {
     size_t count, started;
     bool joined; /* all workers have ended */
     uint32_t drain_ms;
+    uint16_t port;            /* that they listen on */
     struct gate_table *table; /* for workers that start */
     h2o_sem_t started_sem;
-    struct gate_auth *auth;
     h2o_globalconf_t h2o_config;
     const struct gate_parts *parts;
     struct gate_admin *admin;   /* control thread */
@@ -50,8 +51,7 @@ struct server {
 
 /* worker_link.c */
 /* Worker; gate_env.forward_admin. */
-bool worker_forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
-                          struct gate_str query, struct gate_str body,
+bool worker_forward_admin(struct gate_env *env, const struct gate_admin_request *request,
                           void (*reply)(void *ctx, int status, struct gate_str json), void *ctx);
 /* Worker; gate_env.script_failing. */
 void worker_script_failing(struct gate_env *env, uint64_t generation, const char *why);

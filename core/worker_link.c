@@ -8,7 +8,7 @@
 struct forwarded {
     struct server *server;
     struct gate_mailbox *mailbox; /* of the worker that asked; retained */
-    char *text;                   /* method, path, query and body */
+    char *text;                   /* method, path, query, body and session */
     struct gate_admin_request request;
     void (*reply)(void *ctx, int status, struct gate_str json);
     void *ctx;
@@ -16,12 +16,16 @@ struct forwarded {
     struct gate_buf json;
 };
 
+static size_t text_len(const struct gate_admin_request *r)
+{
+    return r->method.len + r->path.len + r->query.len + r->body.len + r->session.len;
+}
+
 static void free_forwarded(struct forwarded *f)
 {
     atomic_fetch_sub(&f->server->forwarded, 1);
     gate_mailbox_release(f->mailbox);
-    gate_wipe(f->text, f->request.method.len + f->request.path.len + f->request.query.len +
-                           f->request.body.len); /* may hold a key */
+    gate_wipe(f->text, text_len(&f->request)); /* may hold a key */
     free(f->text);
     gate_buf_finish(&f->json);
     free(f);
@@ -65,8 +69,7 @@ static struct gate_str put_view(char **at, struct gate_str s)
     return view;
 }
 
-bool worker_forward_admin(struct gate_env *env, struct gate_str method, struct gate_str path,
-                          struct gate_str query, struct gate_str body,
+bool worker_forward_admin(struct gate_env *env, const struct gate_admin_request *r,
                           void (*reply)(void *ctx, int status, struct gate_str json), void *ctx)
 {
     struct server *s = env->gateway;
@@ -78,11 +81,12 @@ bool worker_forward_admin(struct gate_env *env, struct gate_str method, struct g
     f->server = s;
     f->mailbox = env->mailbox;
     gate_mailbox_retain(f->mailbox);
-    char *at = f->text = gate_alloc(method.len + path.len + query.len + body.len + 1);
-    f->request.method = put_view(&at, method);
-    f->request.path = put_view(&at, path);
-    f->request.query = put_view(&at, query);
-    f->request.body = put_view(&at, body);
+    char *at = f->text = gate_alloc(text_len(r) + 1);
+    f->request.method = put_view(&at, r->method);
+    f->request.path = put_view(&at, r->path);
+    f->request.query = put_view(&at, r->query);
+    f->request.body = put_view(&at, r->body);
+    f->request.session = put_view(&at, r->session);
     f->reply = reply;
     f->ctx = ctx;
     gate_buf_init(&f->json, GATE_ADMIN_MAX_ANSWER);
@@ -172,16 +176,16 @@ static void on_event(void *arg)
     free(e);
 }
 
-static bool is_listened(void *ctx)
+static unsigned count_listeners(void *ctx)
 {
     struct server *s = ctx;
-    return atomic_load(&s->listeners) > 0;
+    return atomic_load(&s->listeners);
 }
 
 static void broadcast(void *ctx, struct gate_str event)
 {
     struct server *s = ctx;
-    for (size_t i = 0; i < s->started && is_listened(s); i++) {
+    for (size_t i = 0; i < s->started && count_listeners(s) > 0; i++) {
         struct event *e = gate_alloc(sizeof *e + event.len);
         e->worker = &s->workers[i];
         e->len = event.len;
@@ -245,6 +249,7 @@ static void publish_table(void *ctx, struct gate_table *table)
             free(d);
         }
     }
+    gate_live_restage(s->parts->live); /* behind it, and before what waits for it */
 }
 
 void worker_first_table(void *arg)
@@ -258,11 +263,12 @@ void worker_connect(void *arg)
     struct server *s = arg;
     struct gate_admin_parts admin = gate_parts_admin(s->parts);
     const struct gate_publisher publisher = {publish_table, s};
+    admin.listen_port = s->port;
     admin.workers = (struct gate_workers){
         .count = s->started,
         .visit = visit_workers,
         .broadcast = broadcast,
-        .listened = is_listened,
+        .listeners = count_listeners,
         .ctx = s,
     };
     s->admin = gate_admin_create(&admin);

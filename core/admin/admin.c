@@ -5,6 +5,7 @@ struct gate_admin *gate_admin_create(const struct gate_admin_parts *parts)
     struct gate_admin *a = gate_calloc(1, sizeof *a);
     a->parts = *parts;
     admin_events_start(a);
+    admin_sessions_start(a);
     return a;
 }
 
@@ -15,7 +16,9 @@ void gate_admin_destroy(struct gate_admin *a)
                  "\"server_error\",\"param\":null,\"code\":\"shutting_down\"}}");
     if (a == NULL)
         return;
+    admin_sessions_stop(a);
     admin_events_stop(a);
+    admin_readings_end(a);
     while (a->waits != NULL) {
         struct admin_wait *w = a->waits;
         a->waits = w->next;

@@ -8,11 +8,14 @@
 #ifndef GATE_ADMIN_ADMIN_H
 #define GATE_ADMIN_ADMIN_H
 
+#include "admin/session.h"
 #include "live/live.h"
 #include "pool/credentials.h"
 #include "pool/login.h"
 #include "record/alerts.h"
 #include "record/audit.h"
+#include "record/journal.h"
+#include "request/auth.h"
 #include "request/env.h"
 
 enum {
@@ -30,25 +33,20 @@ struct gate_admin_parts {
     struct gate_logins *logins;
     struct gate_alerts *alerts;
     struct gate_audit *audit;
+    struct gate_journal *journal;
     struct gate_store *store;
+    struct gate_sessions *sessions;
+    struct gate_auth *auth; /* NULL: there is no key (command line) */
     struct gate_control *control;
     struct gate_workers workers;
-    uint64_t started_ms; /* wall clock */
+    uint64_t started_ms;  /* wall clock */
+    uint16_t listen_port; /* that workers listen on; 0: there are none */
 };
 
 struct gate_admin;
 struct gate_admin *gate_admin_create(const struct gate_admin_parts *parts);
 /* Requests that wait are answered with 503 first. NULL is fine. */
 void gate_admin_destroy(struct gate_admin *a);
-
-/* One request; the strings are lent for the call. */
-struct gate_admin_request {
-    struct gate_str method; /* "GET", "POST", "PATCH", "DELETE" */
-    struct gate_str path;   /* below /admin/api: "/accounts/qwen/0" (percent-encoding decoded is the
-                               callee's work) */
-    struct gate_str query;  /* without '?' */
-    struct gate_str body;
-};
 
 /* The answer: always JSON, errors as {"error":{"message","type","code"}}. Called once, perhaps
  * before handle returns. json is lent. */

@@ -13,21 +13,30 @@
  *     api_test.c        a tiny real request
  *     api_models.c      what the service lists
  *     api_logins.c      device logins
+ *     reading.c         questions to storage that may take long
  *     api_stats.c       GET /stats
  *     api_audit.c       GET /audit
+ *     api_series.c      GET /series
  *     api_requests.c    GET /requests
  *     api_info.c        providers, settings, alerts
  *     api_backup.c      POST /backup
  *     api_scripts.c     what runs, history, differences
  *     api_drafts.c      drafts: read, check, publish, go back
  *     api_tries.c       drafts: dry runs, single decisions
- *     api_events.c      the live stream
+ *     api_stage.c       drafts that chats can try
+ *     api_events.c      the live stream: its snapshot, sending
+ *     feed.c            the live stream: what is sent while somebody listens
+ *     feed_accounts.c   accounts that changed
+ *     feed_requests.c   requests that ended
+ *     api_sessions.c    sessions of the console, links into it
  */
 #ifndef GATE_ADMIN_INTERNAL_H
 #define GATE_ADMIN_INTERNAL_H
 
 #include "admin/admin.h"
 #include "base/json_tree.h"
+#include "record/audit_series.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -40,6 +49,7 @@ enum {
 struct admin_test;
 struct admin_listing;
 struct admin_backup;
+struct admin_feed;
 
 struct gate_admin {
     struct gate_admin_parts parts;
@@ -48,6 +58,9 @@ struct gate_admin {
     struct admin_test *tests;       /* that run now */
     struct admin_listing *listings; /* that run now */
     struct admin_backup *backup;    /* that runs now, or NULL */
+    struct admin_feed *feed;        /* of the live stream */
+    atomic_size_t readings;         /* that run on the store thread */
+    atomic_bool ending;             /* they must come to their end */
 };
 
 /* One request at hand. Its views are valid until the handler returns. */
@@ -55,6 +68,7 @@ struct admin_call {
     struct gate_admin *admin;
     struct gate_str name; /* what '*' of the address stands for, decoded */
     struct gate_str query, body;
+    struct gate_str session; /* id; empty: whoever asks has the key */
     gate_admin_reply_cb reply;
     void *ctx;
 };
@@ -84,6 +98,16 @@ struct admin_wait *admin_wait_begin(struct admin_call *c);
 void admin_wait_end(struct admin_wait *w, int status, struct gate_str json);
 __attribute__((format(printf, 4, 5))) void
 admin_wait_refuse(struct admin_wait *w, int status, const char *code, const char *format, ...);
+
+/* ---------------------------------------------------------------- reading.c */
+
+/* Has read(s, arg) run on the store thread, again as long as it returns true (a bounded slice each
+ * time), then done(arg) on the control thread. When the API is destroyed meanwhile the reading is
+ * cut short and done still called, after that: it must not touch the API then. */
+void admin_read(struct gate_admin *a, bool (*read)(struct gate_storage *s, void *arg),
+                void (*done)(void *arg), void *arg);
+/* Cuts all of them short and waits until none touches the API any more. */
+void admin_readings_end(struct gate_admin *a);
 
 /* ---------------------------------------------------------------- api_json.c: writing */
 
@@ -130,6 +154,12 @@ bool admin_param_number(struct admin_call *c, const struct admin_params *p, cons
 /* A time in Unix ms or as ISO 8601. False: refused. */
 bool admin_param_time(struct admin_call *c, const struct admin_params *p, const char *name,
                       uint64_t fallback, uint64_t *out);
+/* The parameter "account": the id of the account of that id or alias, or what was given. Lent by p
+ * or the roster. False: refused. */
+bool admin_param_account(struct admin_call *c, const struct admin_params *p, struct gate_str *out);
+/* Does an outcome fit the parameter of that name? "error" stands for every error, "limited" for
+ * every limit, nothing for all. Any thread. */
+bool admin_is_outcome(struct gate_str outcome, struct gate_str wanted);
 /* Refuses a query where there must be none. */
 bool admin_no_params(struct admin_call *c);
 
@@ -177,8 +207,22 @@ void admin_account_json(struct gate_admin *a, const struct gate_member *m, const
 void admin_reply_account(struct admin_call *c, int status, const struct gate_member *m,
                          const char *warning);
 void admin_put_limits(struct gate_buf *out, const char *name, const struct gate_limits *limits);
+/* Before many accounts are written: what they show of the last two hours is read at once. */
+void admin_sparks_load(struct gate_admin *a);
 
-/* ---------------------------------------------------------------- api_change.c */
+/* ---------------------------------------------------------------- api_stats.c */
+
+/* Exchanges of one worker. */
+struct admin_load {
+    uint64_t active, served;
+};
+/* How the gateway is, but for the time. problem: of reading storage. */
+void admin_put_now(struct gate_admin *a, const struct admin_load *loads, size_t count,
+                   const struct gate_error *problem, uint64_t now_ms, struct gate_buf *out);
+/* The members of sums. */
+void admin_put_point(struct gate_buf *out, const struct gate_series_point *p);
+
+/* --------------------------------------------------------------- api_change.c */
 
 /* Refuses when the member is deleted. */
 bool admin_is_there(struct admin_call *c, const struct gate_member *m);
@@ -236,6 +280,7 @@ void admin_logins_get(struct admin_call *c);
 void admin_logins_cancel(struct admin_call *c);
 void admin_stats(struct admin_call *c);
 void admin_audit(struct admin_call *c);
+void admin_series(struct admin_call *c);
 void admin_requests_list(struct admin_call *c);
 void admin_requests_get(struct admin_call *c);
 void admin_providers(struct admin_call *c);
@@ -252,12 +297,32 @@ void admin_scripts_check(struct admin_call *c);
 void admin_scripts_publish(struct admin_call *c);
 void admin_scripts_rollback(struct admin_call *c);
 void admin_scripts_dry_run(struct admin_call *c);
+void admin_scripts_stage(struct admin_call *c);
+void admin_scripts_unstage(struct admin_call *c);
 void admin_scripts_route(struct admin_call *c);
 
+void admin_session(struct admin_call *c);
+void admin_sessions_list(struct admin_call *c);
+void admin_sessions_end(struct admin_call *c);
+void admin_sessions_end_others(struct admin_call *c);
+void admin_links_add(struct admin_call *c);
+
+/* api_key.c */
+void admin_key_change(struct admin_call *c);
+
+/* api_sessions.c: begins and ends telling that sessions have changed. */
+void admin_sessions_start(struct gate_admin *a);
+void admin_sessions_stop(struct gate_admin *a);
 /* api_events.c: begins and ends sending events. */
 void admin_events_start(struct gate_admin *a);
 void admin_events_stop(struct gate_admin *a);
 /* One event for everybody who listens. */
 void admin_events_send(struct gate_admin *a, const char *type, struct gate_str json);
+
+/* feed.c */
+void admin_feed_start(struct gate_admin *a);
+void admin_feed_stop(struct gate_admin *a);
+/* Somebody new listens. */
+void admin_feed_listen(struct gate_admin *a);
 
 #endif

@@ -25,6 +25,7 @@ static const struct route {
     {"DELETE", "/logins/*", admin_logins_cancel},
     {"GET", "/stats", admin_stats},
     {"GET", "/audit", admin_audit},
+    {"GET", "/series", admin_series},
     {"GET", "/requests", admin_requests_list},
     {"GET", "/requests/*", admin_requests_get},
     {"GET", "/alerts", admin_alerts},
@@ -34,6 +35,8 @@ static const struct route {
     {"POST", "/scripts/check", admin_scripts_check},
     {"POST", "/scripts/dry-run", admin_scripts_dry_run},
     {"POST", "/scripts/route", admin_scripts_route},
+    {"POST", "/scripts/stage", admin_scripts_stage},
+    {"DELETE", "/scripts/stage/*", admin_scripts_unstage},
     {"POST", "/scripts/publish", admin_scripts_publish},
     {"POST", "/scripts/rollback", admin_scripts_rollback},
     {"GET", "/scripts/diff", admin_scripts_diff},
@@ -41,6 +44,12 @@ static const struct route {
     {"GET", "/scripts/history/*", admin_scripts_generation},
     {"POST", "/backup", admin_backup},
     {"GET", "/config", admin_config},
+    {"GET", "/session", admin_session},
+    {"GET", "/sessions", admin_sessions_list},
+    {"DELETE", "/sessions", admin_sessions_end_others},
+    {"DELETE", "/sessions/*", admin_sessions_end},
+    {"POST", "/links", admin_links_add},
+    {"POST", "/key", admin_key_change},
 };
 
 enum { ROUTES = sizeof routes / sizeof routes[0], MAX_ALLOWED = 64, MAX_NAME = 1024 };
@@ -90,7 +99,13 @@ void gate_admin_handle(struct gate_admin *a, const struct gate_admin_request *r,
                        gate_admin_reply_cb reply, void *ctx)
 {
     struct admin_call c = {
-        .admin = a, .query = r->query, .body = r->body, .reply = reply, .ctx = ctx};
+        .admin = a,
+        .query = r->query,
+        .body = r->body,
+        .session = r->session,
+        .reply = reply,
+        .ctx = ctx,
+    };
     if (r->body.len > GATE_ADMIN_MAX_BODY) {
         admin_refuse(&c, 413, "request_too_large", NULL, "The body is larger than %d bytes.",
                      GATE_ADMIN_MAX_BODY);

@@ -59,6 +59,7 @@ static void list(struct admin_call *c, const struct filter *f, size_t limit)
     const char *last = NULL;
     bool more = false;
     struct gate_buf out;
+    admin_sparks_load(a);
     gate_buf_init(&out, GATE_ADMIN_MAX_ANSWER);
     json_open(&out, NULL, '{');
     json_open(&out, "accounts", '[');

@@ -2,13 +2,13 @@
  * to the workers, which have the clients. */
 #include "admin/admin_internal.h"
 
-enum { MAX_SNAPSHOT = 64 * 1024, MAX_EVENT = 16 * 1024 };
+enum { MAX_SNAPSHOT = 64 * 1024, MAX_EVENT = 160 * 1024 };
 
 void admin_events_send(struct gate_admin *a, const char *type, struct gate_str json)
 {
     const struct gate_workers *w = &a->parts.workers;
     struct gate_buf text;
-    if (w->broadcast == NULL || !w->listened(w->ctx))
+    if (w->broadcast == NULL || w->listeners(w->ctx) == 0)
         return;
     gate_buf_init(&text, MAX_EVENT);
     gate_buf_printf(&text, "event: %s\ndata: ", type);
@@ -25,11 +25,13 @@ static void on_script_event(void *ctx, struct gate_str event)
 void admin_events_start(struct gate_admin *a)
 {
     gate_live_listen(a->parts.live, on_script_event, a);
+    admin_feed_start(a);
 }
 
 void admin_events_stop(struct gate_admin *a)
 {
     gate_live_listen(a->parts.live, NULL, NULL);
+    admin_feed_stop(a);
 }
 
 void admin_events_snapshot(struct admin_call *c)
@@ -47,6 +49,7 @@ void admin_events_snapshot(struct admin_call *c)
     json_num(&out, "generation", gate_generation_number(gate_live_running(p->live)->generation));
     json_bool(&out, "disk_differs", disk.differs);
     json_close(&out, '}');
+    admin_feed_listen(c->admin);
     admin_reply(c, 200, gate_buf_str(&out));
     gate_buf_finish(&out);
 }

@@ -1,7 +1,7 @@
 /* What is configured and what is wrong: providers, settings, alerts. */
 #include "admin/admin_internal.h"
 
-enum { INFO_MAX = 4 << 20, MAX_MODELS = 1000, ALERTS_MAX = 4 << 20 };
+enum { INFO_MAX = 4 << 20, MAX_MODELS = 1000, ALERTS_MAX = 15 << 20 };
 
 /* ---- GET /providers */
 
@@ -17,6 +17,32 @@ static void put_model(void *ctx, struct gate_str model)
         json_str(m->out, NULL, model);
 }
 
+/* Bits of gate_credential_kind. */
+static unsigned kinds_of(const struct gate_instance *i)
+{
+    const struct gate_provider_ops *ops = i->ops;
+    if (ops->credential_kinds != NULL)
+        return ops->credential_kinds(i->state);
+    return (ops->build_request != NULL ? 1u << GATE_CREDENTIAL_API_KEY : 0) |
+           (ops->login_begin_request != NULL ? 1u << GATE_CREDENTIAL_OAUTH : 0);
+}
+
+/* How an account can be added. */
+static void put_kinds(const struct gate_provider_ops *ops, unsigned kinds, struct gate_buf *out)
+{
+    bool oauth = (kinds & 1u << GATE_CREDENTIAL_OAUTH) != 0;
+    json_open(out, "kinds", '[');
+    if ((kinds & 1u << GATE_CREDENTIAL_API_KEY) != 0)
+        json_text(out, NULL, "api_key");
+    if (oauth && ops->login_begin_request != NULL)
+        json_text(out, NULL, "login");
+    if (oauth)
+        json_text(out, NULL, "import");
+    json_close(out, ']');
+    json_bool(out, "logins", oauth && ops->login_begin_request != NULL);
+    json_bool(out, "refresh", oauth && ops->refresh_request != NULL);
+}
+
 static void put_provider(const struct gate_instance *i, uint32_t accounts, struct gate_buf *out)
 {
     const struct gate_provider_ops *ops = i->ops;
@@ -27,14 +53,45 @@ static void put_provider(const struct gate_instance *i, uint32_t accounts, struc
     json_text(out, "version", i->plugin->version);
     json_text(out, "summary", i->plugin->summary);
     json_text(out, "dialect", ops->dialect);
-    json_bool(out, "logins", ops->login_begin_request != NULL);
-    json_bool(out, "refresh", ops->refresh_request != NULL);
+    put_kinds(ops, kinds_of(i), out);
     json_bool(out, "search", ops->search_request != NULL);
     json_num(out, "accounts", accounts);
     json_open(out, "models", '[');
     ops->each_model(i->state, put_model, &models);
     json_close(out, ']');
     json_close(out, '}');
+}
+
+/* Names of models.lua, sorted, of which some are served. */
+struct names {
+    struct gate_buf *out;
+    const struct gate_mapping *all;
+    size_t count, at;
+};
+
+/* Mapped names come first, in their order, and models of providers after them. */
+static void put_name(void *ctx, struct gate_str model, const struct gate_instance *owner)
+{
+    struct names *n = ctx;
+    (void)owner;
+    while (n->at < n->count && !gate_str_eq(n->all[n->at].name, model))
+        n->at++;
+    if (n->at == n->count)
+        return;
+    json_str(n->out, NULL, model);
+    n->at++;
+}
+
+/* Those that a function of the scripts decides are left out: it runs on workers only. */
+static void put_names(const struct admin_call *c, const struct gate_pool *pool,
+                      struct gate_buf *out)
+{
+    const struct gate_generation *g = gate_live_running(c->admin->parts.live)->generation;
+    struct names names = {.out = out};
+    names.all = gate_generation_mappings(g, &names.count);
+    json_open(out, "names", '[');
+    gate_pool_each_model(pool, NULL, g, put_name, &names);
+    json_close(out, ']');
 }
 
 void admin_providers(struct admin_call *c)
@@ -51,6 +108,7 @@ void admin_providers(struct admin_call *c)
     for (size_t i = 0; i < count; i++)
         put_provider(all[i], gate_pool_accounts(pool, i), &out);
     json_close(&out, ']');
+    put_names(c, pool, &out);
     json_close(&out, '}');
     admin_reply(c, 200, gate_buf_str(&out));
     gate_buf_finish(&out);
@@ -142,10 +200,11 @@ static void put_plugin(const char *name, const struct gate_config_plugin *p, str
     json_close(out, '}');
 }
 
-static void put_process(const struct gate_config *k, struct gate_buf *out)
+/* port: that is listened on, where any free one was asked for; 0: none. */
+static void put_process(const struct gate_config *k, uint16_t port, struct gate_buf *out)
 {
     json_text(out, "listen_host", k->listen_host);
-    json_num(out, "listen_port", k->listen_port);
+    json_num(out, "listen_port", port != 0 ? port : k->listen_port);
     json_num(out, "workers", k->workers);
     json_text(out, "data_dir", k->data_dir);
     json_text(out, "plugin_dir", k->plugin_dir);
@@ -195,7 +254,7 @@ void admin_config(struct admin_call *c)
         return;
     gate_buf_init(&out, INFO_MAX);
     json_open(&out, NULL, '{');
-    put_process(booted, &out);
+    put_process(booted, c->admin->parts.listen_port, &out);
     put_timeouts(k, &out);
     put_clocks(&k->clocks, &out);
     json_text(&out, "strategy", gate_strategy_names[policy->strategy]);

@@ -210,6 +210,28 @@ bool admin_param_time(struct admin_call *c, const struct admin_params *p, const 
     return false;
 }
 
+bool admin_param_account(struct admin_call *c, const struct admin_params *p, struct gate_str *out)
+{
+    *out = admin_param(p, "account");
+    const struct gate_member *m =
+        out->len > 0 ? gate_roster_find(c->admin->parts.roster, *out) : NULL;
+    if (m != NULL)
+        *out = gate_str_of(m->account->id);
+    if (out->len <= GATE_AUDIT_MAX_ACCOUNT)
+        return true;
+    admin_refuse(c, 400, "invalid_value", "account", "account: expected at most %d bytes.",
+                 GATE_AUDIT_MAX_ACCOUNT);
+    return false;
+}
+
+bool admin_is_outcome(struct gate_str outcome, struct gate_str wanted)
+{
+    if (wanted.len == 0 || gate_str_eq(outcome, wanted))
+        return true;
+    return gate_str_starts(outcome, wanted) && outcome.ptr[wanted.len] == ':' &&
+           memchr(wanted.ptr, ':', wanted.len) == NULL;
+}
+
 bool admin_no_params(struct admin_call *c)
 {
     struct admin_params p;

@@ -95,7 +95,7 @@ struct overview {
     struct gate_admin *admin;
     pthread_mutex_t lock;
     struct {
-        uint64_t generation, requests;
+        uint64_t generation, requests, older;
         size_t bytes;
     } * workers;
     size_t count, room;
@@ -109,6 +109,7 @@ static void visit(struct gate_env *env, void *arg)
     if (o->count < o->room) {
         o->workers[o->count].generation = gate_generation_number(env->script->generation);
         o->workers[o->count].requests = env->script->users - 1;
+        o->workers[o->count].older = env->active - env->staged - (env->script->users - 1);
         o->workers[o->count++].bytes = gate_script_memory(env->script->script);
     }
     pthread_mutex_unlock(&o->lock);
@@ -170,6 +171,7 @@ static void finish_overview(void *arg)
             json_open(&out, NULL, '{');
             json_num(&out, "generation", o->workers[i].generation);
             json_num(&out, "requests", o->workers[i].requests);
+            json_num(&out, "older", o->workers[i].older);
             json_num(&out, "memory_bytes", o->workers[i].bytes);
             json_close(&out, '}');
         }

@@ -1,7 +1,10 @@
 #include "admin/admin_internal.h"
 #include "base/clock.h"
 
-/* GET /stats: how the gateway is now and what it did today. */
+/* GET /stats: how the gateway is now and what it did today. The live stream tells the same, without
+ * the lists. */
+
+enum { SLICE = 4000 /* records of one job of the store thread */ };
 
 struct row {
     char account[GATE_AUDIT_MAX_ACCOUNT + 1], outcome[GATE_AUDIT_MAX_OUTCOME + 1];
@@ -14,21 +17,18 @@ struct sums {
     uint64_t requests, success, limited, errors, cancelled, prompt, completion, total_ms;
 };
 
-struct worker_line {
-    uint64_t active, served;
-};
-
 /* One answer in the making. */
 struct stats {
     struct admin_wait *wait;
     struct gate_admin *admin;
     struct row *rows;
     size_t count, room;
+    struct gate_audit_place place;
     struct gate_error problem; /* of reading the rows */
     uint64_t now_ms;
     pthread_mutex_t lock; /* of what workers fill in */
-    struct worker_line *workers;
-    size_t worker_count;
+    struct admin_load *loads;
+    size_t load_count, worker_count;
 };
 
 /* ---- the day's rows */
@@ -56,24 +56,34 @@ static bool take_row(void *ctx, const struct gate_audit_row *row)
     return true;
 }
 
-static void read_today(struct gate_storage *storage, void *arg)
+/* Store thread. */
+static bool read_today(struct gate_storage *storage, void *arg)
 {
     struct stats *s = arg;
+    const struct gate_audit_reading today = {
+        .group = GATE_AUDIT_BY_DAY,
+        .from_ms = s->now_ms,
+        .to_ms = s->now_ms + 1,
+        .most = SLICE,
+        .cb = take_row,
+        .ctx = s,
+    };
+    bool more;
     s->problem.status =
-        gate_audit_today(s->admin->parts.audit, storage, s->now_ms, take_row, s, &s->problem);
+        gate_audit_read(s->admin->parts.audit, storage, &today, &s->place, &more, &s->problem);
+    return s->problem.status == GATE_OK && more;
 }
 
 static void add(struct sums *sums, const struct row *row)
 {
+    uint64_t *const classes[GATE_SERIES_CLASSES] = {
+        [GATE_SERIES_SUCCESS] = &sums->success,
+        [GATE_SERIES_LIMITED] = &sums->limited,
+        [GATE_SERIES_ERROR] = &sums->errors,
+        [GATE_SERIES_CANCELLED] = &sums->cancelled,
+    };
     sums->requests += row->count;
-    if (strcmp(row->outcome, "success") == 0)
-        sums->success += row->count;
-    else if (strcmp(row->outcome, "cancelled") == 0)
-        sums->cancelled += row->count;
-    else if (strncmp(row->outcome, "limited:", 8) == 0)
-        sums->limited += row->count;
-    else
-        sums->errors += row->count;
+    *classes[gate_series_class_of(gate_str_of(row->outcome))] += row->count;
     sums->prompt += row->prompt;
     sums->completion += row->completion;
     sums->total_ms += row->total_ms;
@@ -89,6 +99,22 @@ static void put_sums(struct gate_buf *out, const struct sums *sums)
     json_num(out, "prompt_tokens", sums->prompt);
     json_num(out, "completion_tokens", sums->completion);
     json_num(out, "total_ms", sums->total_ms);
+}
+
+void admin_put_point(struct gate_buf *out, const struct gate_series_point *p)
+{
+    const struct sums sums = {
+        .requests = p->classes[GATE_SERIES_SUCCESS] + p->classes[GATE_SERIES_LIMITED] +
+                    p->classes[GATE_SERIES_ERROR] + p->classes[GATE_SERIES_CANCELLED],
+        .success = p->classes[GATE_SERIES_SUCCESS],
+        .limited = p->classes[GATE_SERIES_LIMITED],
+        .errors = p->classes[GATE_SERIES_ERROR],
+        .cancelled = p->classes[GATE_SERIES_CANCELLED],
+        .prompt = p->prompt_tokens,
+        .completion = p->completion_tokens,
+        .total_ms = p->total_us / 1000,
+    };
+    put_sums(out, &sums);
 }
 
 static int by_account(const void *a, const void *b)
@@ -168,31 +194,38 @@ static void put_today(struct stats *s, struct gate_buf *out)
 
 /* ---- now */
 
-/* Requests that the account may still take today; UINT64_MAX: as many as it wants. */
-static uint64_t left_today(struct stats *s, const struct gate_member *m)
+/* An instance that answers by itself has no service whose requests could run out. */
+static bool has_service(const struct gate_member *m)
 {
-    const struct gate_quota *q = gate_roster_quota(s->admin->parts.roster);
+    return m->instance->ops->answer == NULL;
+}
+
+/* Requests that the account may still take today; UINT64_MAX: as many as it wants. */
+static uint64_t left_today(const struct gate_admin *a, const struct gate_member *m, uint64_t now_ms)
+{
+    const struct gate_quota *q = gate_roster_quota(a->parts.roster);
     struct gate_limits limits[GATE_USAGE_KINDS];
     struct gate_quota_numbers n;
-    gate_roster_limits(s->admin->parts.roster, m, limits);
+    gate_roster_limits(a->parts.roster, m, limits);
     uint64_t limit = limits[GATE_USAGE_CHAT].requests_per_day;
     if (limit == 0)
         return UINT64_MAX;
-    q->ops->numbers(q->instance, m->account->quota, GATE_USAGE_CHAT, s->now_ms, &n);
+    q->ops->numbers(q->instance, m->account->quota, GATE_USAGE_CHAT, now_ms, &n);
     return n.requests_day < limit ? limit - n.requests_day : 0;
 }
 
-static void put_states(struct stats *s, struct gate_buf *out)
+static void put_states(const struct gate_admin *a, uint64_t now_ms, struct gate_buf *out)
 {
     size_t count, counts[ADMIN_STATES] = {0};
     uint64_t left = 0;
-    struct gate_member *const *members = gate_roster_members(s->admin->parts.roster, &count);
+    struct gate_member *const *members = gate_roster_members(a->parts.roster, &count);
     for (size_t i = 0; i < count; i++) {
-        enum admin_state k = admin_state(s->admin, members[i], s->now_ms);
+        enum admin_state k = admin_state(a, members[i], now_ms);
         counts[k]++;
-        if (k > ADMIN_STATE_LIMITED) /* it serves no more today, or not by itself */
+        /* It serves no more today, or not by itself; or it is no service's. */
+        if (k > ADMIN_STATE_LIMITED || !has_service(members[i]))
             continue;
-        uint64_t more = left_today(s, members[i]);
+        uint64_t more = left_today(a, members[i], now_ms);
         left = left == UINT64_MAX || more == UINT64_MAX ? UINT64_MAX : left + more;
     }
     json_open(out, "accounts", '{');
@@ -206,27 +239,27 @@ static void put_states(struct stats *s, struct gate_buf *out)
     json_close(out, '}');
 }
 
-static void put_workers(struct stats *s, struct gate_buf *out)
+static void put_workers(const struct admin_load *loads, size_t count, struct gate_buf *out)
 {
-    struct worker_line sum = {0, 0};
+    struct admin_load sum = {0, 0};
     json_open(out, "workers", '[');
-    for (size_t i = 0; i < s->worker_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         json_open(out, NULL, '{');
-        json_num(out, "active", s->workers[i].active);
-        json_num(out, "served", s->workers[i].served);
+        json_num(out, "active", loads[i].active);
+        json_num(out, "served", loads[i].served);
         json_close(out, '}');
-        sum.active += s->workers[i].active;
-        sum.served += s->workers[i].served;
+        sum.active += loads[i].active;
+        sum.served += loads[i].served;
     }
     json_close(out, ']');
     json_num(out, "active", sum.active);
     json_num(out, "served", sum.served);
 }
 
-static void put_storage(struct stats *s, struct gate_buf *out)
+static void put_storage(struct gate_store *store, const struct gate_error *read_problem,
+                        struct gate_buf *out)
 {
-    struct gate_store *store = s->admin->parts.store;
-    struct gate_error problem = s->problem;
+    struct gate_error problem = *read_problem;
     bool failing = gate_store_is_failing(store);
     if (failing)
         gate_store_problem(store, &problem);
@@ -237,24 +270,34 @@ static void put_storage(struct stats *s, struct gate_buf *out)
     json_close(out, '}');
 }
 
+void admin_put_now(struct gate_admin *a, const struct admin_load *loads, size_t count,
+                   const struct gate_error *problem, uint64_t now_ms, struct gate_buf *out)
+{
+    const struct gate_admin_parts *p = &a->parts;
+    json_text(out, "version", GATE_VERSION);
+    json_num(out, "started_at", p->started_ms);
+    json_num(out, "generation", gate_generation_number(gate_live_running(p->live)->generation));
+    put_workers(loads, count, out);
+    put_states(a, now_ms, out);
+    put_storage(p->store, problem, out);
+    json_num(out, "log_lines_dropped", gate_log_dropped());
+}
+
+/* ---- GET /stats */
+
 static void finish(void *arg)
 {
     struct stats *s = arg;
     struct gate_buf out;
     gate_buf_init(&out, GATE_ADMIN_MAX_ANSWER);
     if (s->wait->admin != NULL) {
-        const struct gate_admin_parts *p = &s->admin->parts;
+        uint64_t started = s->admin->parts.started_ms;
         json_open(&out, NULL, '{');
-        json_text(&out, "version", GATE_VERSION);
         json_num(&out, "now", s->now_ms);
-        json_num(&out, "started_at", p->started_ms);
-        json_num(&out, "uptime_ms", s->now_ms > p->started_ms ? s->now_ms - p->started_ms : 0);
-        json_num(&out, "generation",
-                 gate_generation_number(gate_live_running(p->live)->generation));
-        put_workers(s, &out);
-        put_states(s, &out);
-        put_storage(s, &out);
-        json_num(&out, "log_lines_dropped", gate_log_dropped());
+        json_num(&out, "uptime_ms", s->now_ms > started ? s->now_ms - started : 0);
+        const struct gate_workers *w = &s->admin->parts.workers;
+        json_num(&out, "listeners", w->listeners != NULL ? w->listeners(w->ctx) : 0);
+        admin_put_now(s->admin, s->loads, s->load_count, &s->problem, s->now_ms, &out);
         put_today(s, &out);
         json_close(&out, '}');
     }
@@ -262,7 +305,7 @@ static void finish(void *arg)
     gate_buf_finish(&out);
     pthread_mutex_destroy(&s->lock);
     free(s->rows);
-    free(s->workers);
+    free(s->loads);
     free(s);
 }
 
@@ -271,9 +314,20 @@ static void visit(struct gate_env *env, void *arg)
 {
     struct stats *s = arg;
     pthread_mutex_lock(&s->lock);
-    if (s->worker_count < s->admin->parts.workers.count)
-        s->workers[s->worker_count++] = (struct worker_line){env->active, env->served};
+    if (s->load_count < s->worker_count)
+        s->loads[s->load_count++] = (struct admin_load){env->active, env->served};
     pthread_mutex_unlock(&s->lock);
+}
+
+static void ask_workers(void *arg)
+{
+    struct stats *s = arg;
+    if (s->wait->admin == NULL || s->admin->parts.workers.visit == NULL) {
+        finish(s);
+        return;
+    }
+    const struct gate_workers *w = &s->admin->parts.workers;
+    w->visit(w->ctx, visit, finish, s);
 }
 
 void admin_stats(struct admin_call *c)
@@ -289,11 +343,8 @@ void admin_stats(struct admin_call *c)
     s->admin = c->admin;
     s->now_ms = gate_clock_wall_ms();
     pthread_mutex_init(&s->lock, NULL);
-    s->workers = gate_calloc(p->workers.count + 1, sizeof s->workers[0]);
+    s->worker_count = p->workers.count;
+    s->loads = gate_calloc(s->worker_count + 1, sizeof s->loads[0]);
     gate_store_flush(p->store, NULL, NULL); /* the last second counts too */
-    gate_store_call(p->store, read_today, s);
-    if (p->workers.visit != NULL)
-        p->workers.visit(p->workers.ctx, visit, finish, s);
-    else
-        finish(s);
+    admin_read(c->admin, read_today, ask_workers, s);
 }

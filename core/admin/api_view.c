@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "pool/health.h"
 
-enum { ACCOUNT_MAX = 64 * 1024, SNAPSHOT_MAX = 16 * 1024 };
+enum { ACCOUNT_MAX = 64 * 1024, SNAPSHOT_MAX = 16 * 1024, DAY_MS = 24 * 3600 * 1000 };
 
 static const char *const kind_names[] = {
     [GATE_CREDENTIAL_NONE] = "none",
@@ -162,6 +162,16 @@ static void put_live(const struct gate_member *m, struct gate_buf *out)
                      atomic_load_explicit(&l->last_used_ms, memory_order_relaxed));
 }
 
+/* The share of the quota's day that is gone, which an even pace would have used. */
+static void put_day(const struct gate_quota *q, uint64_t now_ms, struct gate_buf *out)
+{
+    uint64_t end = q->ops->day_end(q->instance, now_ms);
+    uint64_t left = end > now_ms ? end - now_ms : 0;
+    uint64_t gone = left < DAY_MS ? DAY_MS - left : 0; /* a day that a zone made longer */
+    gate_buf_printf(out, "\"day_elapsed\":%.4f", (double)gone / DAY_MS);
+}
+
+/* What the plugin says, an object, with the day. */
 static void put_quota(const struct gate_admin *a, const struct gate_member *m,
                       const struct gate_limits *limits, uint64_t now_ms, struct gate_buf *out)
 {
@@ -170,8 +180,37 @@ static void put_quota(const struct gate_admin *a, const struct gate_member *m,
     gate_buf_init(&json, SNAPSHOT_MAX);
     struct gate_writer w = gate_buf_writer(&json);
     q->ops->snapshot(q->instance, m->account->quota, limits, now_ms, &w);
-    json_raw(out, "quota", gate_buf_str(&json));
+    json_open(out, "quota", '{');
+    put_day(q, now_ms, out);
+    struct gate_str inner = {json.ptr + 1, json.len > 2 ? json.len - 2 : 0};
+    if (inner.len > 0) {
+        gate_buf_append_byte(out, ',');
+        gate_buf_append(out, inner);
+    }
+    json_close(out, '}');
     gate_buf_finish(&json);
+}
+
+static void put_spark(const struct gate_admin *a, const struct gate_member *m, uint64_t now_ms,
+                      struct gate_buf *out)
+{
+    uint32_t spark[GATE_SPARK_POINTS];
+    gate_audit_spark(a->parts.audit, gate_str_of(m->account->id), now_ms, spark);
+    json_open(out, "spark", '[');
+    for (size_t i = 0; i < GATE_SPARK_POINTS; i++)
+        json_num(out, NULL, spark[i]);
+    json_close(out, ']');
+}
+
+void admin_sparks_load(struct gate_admin *a)
+{
+    size_t count;
+    struct gate_member *const *members = gate_roster_members(a->parts.roster, &count);
+    struct gate_str *ids = gate_calloc(count + 1, sizeof ids[0]);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = gate_str_of(members[i]->account->id);
+    gate_audit_sparks_load(a->parts.audit, ids, count);
+    free(ids);
 }
 
 void admin_put_account(struct gate_admin *a, const struct gate_table *t,
@@ -199,6 +238,7 @@ void admin_put_account(struct gate_admin *a, const struct gate_table *t,
     admin_put_limits(out, "limits", limits);
     json_close(out, '}');
     put_quota(a, m, limits, now_ms, out);
+    put_spark(a, m, now_ms, out);
     json_close(out, '}');
 }
 
@@ -206,6 +246,8 @@ void admin_account_json(struct gate_admin *a, const struct gate_member *m, const
                         struct gate_buf *out)
 {
     struct gate_table *t = gate_roster_table(a->parts.roster);
+    struct gate_str id = gate_str_of(m->account->id);
+    gate_audit_sparks_load(a->parts.audit, &id, 1);
     gate_buf_init(out, ACCOUNT_MAX);
     json_open(out, NULL, '{');
     admin_put_account(a, t, m, out, "account");

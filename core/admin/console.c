@@ -1,4 +1,5 @@
 #include "admin/console.h"
+#include "admin/assets.h"
 #include "base/clock.h"
 
 static void put(struct gate_buf *out, const char *text)
@@ -55,7 +56,7 @@ static void put_instances(const struct gate_env *env, struct gate_buf *out)
     put(out, "</table>\n");
 }
 
-void gate_console_page(const struct gate_env *env, struct gate_str authority, struct gate_buf *out)
+static void put_page(const struct gate_env *env, struct gate_str authority, struct gate_buf *out)
 {
     put(out,
         "<!doctype html>\n<html lang=en><meta charset=utf-8><meta name=viewport "
@@ -63,7 +64,8 @@ void gate_console_page(const struct gate_env *env, struct gate_str authority, st
         "system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color-scheme:light "
         "dark}"
         "table{border-collapse:collapse}th,td{text-align:left;padding:.2rem 1.2rem .2rem 0}"
-        "pre{padding:.8rem;border:1px solid #8886;overflow:auto}</style>\n<h1>llm-gate</h1>\n");
+        "pre{padding:.8rem;border:1px solid #8886;overflow:auto}</style>\n<h1>llm-gate</h1>\n"
+        "<p>This binary was built without the console.</p>\n");
     gate_buf_printf(out, "<p>Version %s, up for %llu s.</p>\n", GATE_VERSION,
                     (unsigned long long)((gate_clock_wall_ms() - env->started_ms) / 1000));
     put(out, "<h2>First request</h2>\n<pre>curl http://");
@@ -78,4 +80,46 @@ void gate_console_page(const struct gate_env *env, struct gate_str authority, st
     gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation,
                          put_model, out);
     put(out, "</table></html>\n");
+}
+
+/* ---- for the workers */
+
+static void enter(void *ctx, const struct gate_console_client *client,
+                  char token[GATE_CONSOLE_TOKEN + 1])
+{
+    gate_sessions_enter(ctx, client, gate_clock_wall_ms(), token);
+}
+
+static bool take_link(void *ctx, struct gate_str token, bool use)
+{
+    return gate_sessions_take_link(ctx, token, gate_clock_wall_ms(), use);
+}
+
+static bool find(void *ctx, struct gate_str token, char id[GATE_CONSOLE_SESSION + 1])
+{
+    return gate_sessions_find(ctx, token, gate_clock_wall_ms(), id);
+}
+
+static bool lives(void *ctx, const char *id)
+{
+    return gate_sessions_lives(ctx, id, gate_clock_wall_ms());
+}
+
+static const struct gate_asset *asset(void *ctx, struct gate_str path)
+{
+    (void)ctx;
+    return gate_asset_find(path);
+}
+
+struct gate_console gate_console_of(struct gate_sessions *sessions)
+{
+    return (struct gate_console){
+        .ctx = sessions,
+        .enter = enter,
+        .take_link = take_link,
+        .find = find,
+        .lives = lives,
+        .asset = asset,
+        .plain_page = put_page,
+    };
 }

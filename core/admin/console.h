@@ -1,14 +1,14 @@
 /*
- * console: the page at /<API_KEY>/ui. It shows what this gateway serves now: version, provider
- * instances, models and a ready request. Plain HTML without scripts. Used by serve/endpoints. Any
- * thread.
+ * console: the console as the workers see it (request/console.h), and the page that a binary
+ * without one shows in its place: version, provider instances, models and a ready request. Used by
+ * worker.c.
  */
 #ifndef GATE_ADMIN_CONSOLE_H
 #define GATE_ADMIN_CONSOLE_H
 
-#include "request/env.h"
+#include "admin/session.h"
 
-/* Appends the page. The key is not on it. authority: host and port as the client addressed us. */
-void gate_console_page(const struct gate_env *env, struct gate_str authority, struct gate_buf *out);
+/* sessions outlives what is returned. Any thread. */
+struct gate_console gate_console_of(struct gate_sessions *sessions);
 
 #endif

@@ -264,6 +264,7 @@ void gate_live_destroy(struct gate_live *l)
         return;
     l->told = NULL;
     live_cancel_jobs(l);
+    live_stages_end(l);
     gate_watch_destroy(l->watch);
     gate_history_close(l->history);
     gate_counters_destroy(l->counters);
@@ -310,6 +311,7 @@ void gate_live_tick(struct gate_live *l)
 {
     struct gate_error err = {.message = ""};
     gate_history_flush(l->history);
+    live_stages_tick(l);
     if (l->disk.unwritten && l->jobs == NULL && !l->disk.differs &&
         live_write_conf(l, &err) == GATE_OK)
         gate_log_info("scripts: conf/ could be written again; it is what runs");

@@ -148,6 +148,9 @@ struct gate_live_result {
 void gate_live_publish(struct gate_live *l, const struct gate_live_change *change,
                        void (*done)(void *ctx, const struct gate_live_result *result), void *ctx);
 
+/* The roster has a new table: those of the stages (live/stage.h) follow. */
+void gate_live_restage(struct gate_live *l);
+
 /* A worker saw GATE_ENV_SCRIPT_ERRORS calls in a row fail. When that generation still runs, the
  * newest good one before it takes over; why is the last error. */
 void gate_live_failing(struct gate_live *l, uint64_t generation, const char *why);

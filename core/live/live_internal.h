@@ -6,6 +6,7 @@
  *     live_recent.c    the recent requests of all workers
  *     live_publish.c   the steps from a draft to what runs
  *     live_takeover.c  the way back when scripts fail
+ *     stage.c          drafts that are built beside what runs
  *
  * Control thread, but for the visits, which run on workers.
  */
@@ -20,6 +21,8 @@
 #include <stdlib.h>
 
 struct live_job;
+struct live_stage;
+struct live_staging;
 
 struct gate_live {
     struct gate_live_parts parts;
@@ -39,10 +42,12 @@ struct gate_live {
     } disk;
     const char *restart[GATE_LIVE_MAX_RESTART];
     size_t restart_count;
-    struct live_job *jobs; /* the first one runs */
-    uint64_t failed;       /* the generation that was taken out of service last */
-    uint64_t in_place_of;  /* the same while the one that took over runs; else 0 */
-    bool *gone;            /* set when destroyed inside a callback of its own */
+    struct live_job *jobs;         /* the first one runs */
+    uint64_t failed;               /* the generation that was taken out of service last */
+    uint64_t in_place_of;          /* the same while the one that took over runs; else 0 */
+    bool *gone;                    /* set when destroyed inside a callback of its own */
+    struct live_stage *stages;     /* that were built, oldest first */
+    struct live_staging *stagings; /* that are to be; the first one is being built */
 };
 
 /* live.c */
@@ -70,6 +75,12 @@ bool live_try(struct gate_live *l, const struct gate_candidate *c,
 void live_replay(struct gate_live *l, const struct gate_candidate *c, bool lenient,
                  const struct gate_trace *const *recent, size_t count,
                  struct gate_live_report *report);
+
+/* stage.c */
+/* Those whose time is over go. */
+void live_stages_tick(struct gate_live *l);
+/* All of them go, and those that wait end with an error. The workers have ended. */
+void live_stages_end(struct gate_live *l);
 
 /* live_publish.c */
 /* Makes conf/ say what runs. */

@@ -339,6 +339,7 @@ static void on_built(void *arg)
         return;
     }
     take_over(l, c);
+    gate_live_restage(l); /* the instances that accounts belong to may be others */
     l->in_place_of = job->origin == GATE_ORIGIN_TAKEOVER ? job->base : 0;
     memcpy(l->restart, job->report.restart, sizeof l->restart);
     l->restart_count = job->report.restart_count;

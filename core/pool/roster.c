@@ -72,7 +72,7 @@ void roster_list_push(struct roster_list *list, struct gate_member *m)
     list->members[list->count++] = m;
 }
 
-static void list_insert(struct roster_list *list, struct gate_member *m)
+void roster_list_insert(struct roster_list *list, struct gate_member *m)
 {
     bool found;
     size_t at = position_of(list, m->account->id, &found);
@@ -125,7 +125,7 @@ struct gate_member *roster_new_member(struct gate_roster *r, const char *id,
     struct gate_member *m = roster_make_member(r, id, kind);
     m->instance = instance;
     m->restored = true; /* it begins with nothing */
-    list_insert(&r->list, m);
+    roster_list_insert(&r->list, m);
     return m;
 }
 

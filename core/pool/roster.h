@@ -92,6 +92,22 @@ enum gate_status gate_roster_switch(struct gate_roster *r, struct gate_config *c
                                     struct gate_pool *pool, struct gate_generation *generation,
                                     struct gate_table **out, struct gate_error *err);
 
+/* Accounts for a configuration, pool and generation that are tried beside those that run (all three
+ * retained). An account whose provider instance and credential are those in use is the one that
+ * runs, with its counts and conditions; every other one is the stage's own: what befalls it stays
+ * with it, and its token is not refreshed. */
+struct gate_roster_stage;
+struct gate_roster_stage *gate_roster_stage_create(struct gate_config *config,
+                                                   struct gate_pool *pool,
+                                                   struct gate_generation *generation);
+void gate_roster_stage_destroy(struct gate_roster_stage *s); /* NULL is fine */
+/* Its table as things stand; it is not published. *out: retained for the caller. To be asked again
+ * whenever the roster's own table changes. GATE_ECONFLICT: a login of the configuration is not in
+ * storage, where only a switch takes it; GATE_EINVAL: a credential of the configuration does not
+ * work. err names the account. */
+enum gate_status gate_roster_stage_table(struct gate_roster *r, struct gate_roster_stage *s,
+                                         struct gate_table **out, struct gate_error *err);
+
 /* All members, deleted ones too, sorted by id. Valid until the next change. */
 struct gate_member *const *gate_roster_members(const struct gate_roster *r, size_t *count);
 /* By id, or by alias when only one has it. NULL: none. */

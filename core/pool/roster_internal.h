@@ -1,6 +1,6 @@
 /* roster_internal: what roster.c (the lists), roster_table.c (what workers get), roster_switch.c
- * (another configuration), roster_change.c (what people do), roster_secret.c (credentials) and
- * roster_store.c (records in storage) share. */
+ * (another configuration), roster_stage.c (one that is only tried), roster_change.c (what people
+ * do), roster_secret.c (credentials) and roster_store.c (records in storage) share. */
 #ifndef GATE_POOL_ROSTER_INTERNAL_H
 #define GATE_POOL_ROSTER_INTERNAL_H
 
@@ -41,6 +41,7 @@ struct gate_roster {
 struct gate_member *roster_list_find(const struct roster_list *list, const char *id);
 /* At the end: the caller sorts. */
 void roster_list_push(struct roster_list *list, struct gate_member *m);
+void roster_list_insert(struct roster_list *list, struct gate_member *m); /* in its place */
 void roster_list_remove(struct roster_list *list, const struct gate_member *m);
 void roster_list_sort(struct roster_list *list);
 /* In no list, without an instance. */
@@ -71,6 +72,9 @@ struct gate_table *roster_build_table(struct gate_roster *r);
 enum gate_status roster_take(struct gate_roster *r, struct gate_config *config,
                              struct gate_pool *pool, struct gate_generation *generation,
                              struct gate_error *err);
+
+/* Is this login of the configuration the one that the member was made from? m may be NULL. */
+bool roster_is_stored_seed(const struct gate_member *m, const struct gate_config_account *c);
 
 /* roster_secret.c */
 /* Prepares the secret with the provider; the old attachment goes. Fills m->problem on failure.

@@ -49,7 +49,7 @@ static void fingerprint(const struct gate_config_account *c, char hex[SEED_HEX])
 }
 
 /* A login of the configuration is stored once: refreshes make it older than what is stored. */
-static bool is_stored_seed(const struct gate_member *m, const struct gate_config_account *c)
+bool roster_is_stored_seed(const struct gate_member *m, const struct gate_config_account *c)
 {
     char seed[SEED_HEX];
     fingerprint(c, seed);
@@ -71,7 +71,7 @@ static void plan_account(struct plan *p, struct gate_instance *instance,
         part.replaced = m; /* what was set was set for another kind of account */
     else
         part.m = m;
-    part.seeded = is_seed(c) && !is_stored_seed(part.m, c);
+    part.seeded = is_seed(c) && !roster_is_stored_seed(part.m, c);
     add_part(p, &part);
 }
 

@@ -4,7 +4,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { MAX_RECORD = 4096, MAX_DURATION = 40 };
+enum {
+    MAX_RECORD = 4096,
+    MAX_DURATION = 40,
+    MAX_VALUES_JSON = GATE_ALERT_MAX_VALUES * (6 * GATE_ALERT_MAX_VALUE + 64),
+};
 
 /* A write of one alert's record that the store thread makes. Two own it: the job and the alert,
  * which looks at the next check how it went. */
@@ -20,6 +24,8 @@ enum save_state { SAVE_WAITS = 0, SAVE_DONE, SAVE_FAILED };
 /* An alert that is active, or one that is over and whose record is not removed yet. */
 struct entry {
     char *name, *title, *text;
+    const char *code; /* a literal; NULL: not known */
+    char *values;     /* members of a JSON object */
     enum gate_log_level level;
     uint64_t since_ms; /* 0: found by the check that is under way */
     bool active;
@@ -82,6 +88,7 @@ static struct entry *entry_add(struct gate_alerts *a, struct gate_str name)
     e->name = gate_strdup(name);
     e->title = gate_strdup(GATE_STR(""));
     e->text = gate_strdup(GATE_STR(""));
+    e->values = gate_strdup(GATE_STR(""));
     a->entries[a->count++] = e;
     return e;
 }
@@ -92,6 +99,7 @@ static void entry_destroy(struct entry *e)
     free(e->name);
     free(e->title);
     free(e->text);
+    free(e->values);
     free(e);
 }
 
@@ -102,6 +110,26 @@ static bool replace(char **text, char *by)
     free(*text);
     *text = by;
     return other;
+}
+
+static char *values_json(const struct gate_alert *alert)
+{
+    struct gate_buf json;
+    gate_buf_init(&json, MAX_VALUES_JSON);
+    for (size_t i = 0; i < alert->value_count && i < GATE_ALERT_MAX_VALUES; i++) {
+        const struct gate_alert_value *v = &alert->values[i];
+        gate_buf_printf(&json, "%s\"%s\":", i > 0 ? "," : "", v->name);
+        if (v->text.ptr == NULL) {
+            gate_buf_printf(&json, "%llu", (unsigned long long)v->number);
+            continue;
+        }
+        char *text = copy_cut(v->text, GATE_ALERT_MAX_VALUE);
+        gate_json_put(&json, gate_str_of(text));
+        free(text);
+    }
+    char *values = gate_strdup(gate_buf_str(&json));
+    gate_buf_finish(&json);
+    return values;
 }
 
 /* ---- storage */
@@ -292,6 +320,8 @@ void gate_alerts_add(struct gate_alerts *a, const struct gate_alert *alert)
                  e->level != alert->level || e->unsaved;
     e->level = alert->level;
     replace(&e->text, copy_cut(alert->text, GATE_ALERTS_MAX_TEXT));
+    e->code = alert->code;
+    replace(&e->values, values_json(alert));
 }
 
 /* True: nothing of it is left to do. */
@@ -343,7 +373,13 @@ void gate_alerts_json(const struct gate_alerts *a, struct gate_buf *out)
         gate_json_put(out, gate_str_of(e->title));
         gate_buf_append(out, GATE_STR(",\"text\":"));
         gate_json_put(out, gate_str_of(e->text));
-        gate_buf_printf(out, ",\"since\":%llu}", (unsigned long long)e->since_ms);
+        if (e->code != NULL)
+            gate_buf_printf(out, ",\"code\":\"%s\"", e->code);
+        else
+            gate_buf_append(out, GATE_STR(",\"code\":null"));
+        gate_buf_append(out, GATE_STR(",\"values\":{"));
+        gate_buf_append(out, gate_str_of(e->values));
+        gate_buf_printf(out, "},\"since\":%llu}", (unsigned long long)e->since_ms);
         before = ",";
     }
     gate_buf_append(out, GATE_STR("]"));

@@ -11,7 +11,18 @@
 #include "record/store.h"
 #include "upstream/control.h"
 
-enum { GATE_ALERTS_MAX = 1024 /* active at once */ };
+enum {
+    GATE_ALERTS_MAX = 1024, /* active at once */
+    GATE_ALERT_MAX_VALUES = 8,
+    GATE_ALERT_MAX_VALUE = 512, /* bytes of one; the rest is cut */
+};
+
+/* A word or number that the text of an alert is about. */
+struct gate_alert_value {
+    const char *name;
+    struct gate_str text; /* ptr NULL: it is the number */
+    uint64_t number;
+};
 
 /* One thing that is wrong now. */
 struct gate_alert {
@@ -20,6 +31,10 @@ struct gate_alert {
     enum gate_log_level level; /* WARN or ERROR */
     struct gate_str title;     /* one line */
     struct gate_str text;      /* what to do; may change without being a new alert */
+    /* For consoles, which say the same in the language of who reads it. */
+    const char *code; /* what kind of thing is wrong: a literal; NULL: none */
+    const struct gate_alert_value *values;
+    size_t value_count;
 };
 
 struct gate_alerts;
@@ -37,7 +52,8 @@ void gate_alerts_begin(struct gate_alerts *a);
 void gate_alerts_add(struct gate_alerts *a, const struct gate_alert *alert);
 void gate_alerts_end(struct gate_alerts *a, uint64_t now_ms);
 
-/* Writes the active alerts as a JSON array of {name, level, title, text, since} (Unix ms). */
+/* Writes the active alerts as a JSON array of {name, level, title, text, code, values, since} (Unix
+ * ms). Until the first check the code of those that storage had is null. */
 void gate_alerts_json(const struct gate_alerts *a, struct gate_buf *out);
 /* Sends a test notice; done is called once with how it went (status 0: not sent), never from inside
  * this call, at the latest by destroy. why is empty when the service has taken the notice. */

@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { HOUR_MS = 60 * GATE_AUDIT_MINUTE_MS };
+enum { DAY_MS = 24 * GATE_AUDIT_HOUR * GATE_AUDIT_MINUTE_MS };
 
 /* A larger number of one event is nonsense of an upstream; sums must not wrap. */
 static const uint64_t max_of_event = UINT64_C(1) << 40;
@@ -25,6 +25,9 @@ struct gate_audit {
     pthread_mutex_t lock; /* of the list; workers do not take it */
     struct gate_audit_batch *batches;
     struct gate_audit_table pending; /* store thread: collected and not known to be written */
+    struct gate_audit_key expiring;  /* store thread: see gate_audit_expiring */
+    struct gate_sparks *sparks;
+    struct gate_store *store;
 };
 
 /* ---------------------------------------------------------------- times */
@@ -43,6 +46,21 @@ uint64_t gate_audit_retention_ms(const struct gate_audit *a)
 uint64_t gate_audit_day_end(const struct gate_audit *a, uint64_t now_ms)
 {
     return a->day_end(a->ctx, now_ms);
+}
+
+struct gate_audit_key *gate_audit_expiring(struct gate_audit *a)
+{
+    return &a->expiring;
+}
+
+struct gate_sparks *gate_audit_sparks(const struct gate_audit *a)
+{
+    return a->sparks;
+}
+
+struct gate_store *gate_audit_store(const struct gate_audit *a)
+{
+    return a->store;
 }
 
 /* ---------------------------------------------------------------- batches */
@@ -111,33 +129,54 @@ void gate_audit_count(struct gate_audit_batch *b, uint64_t now_ms,
         .outcome = name_of(event->outcome, GATE_AUDIT_MAX_OUTCOME, GATE_STR("error:other")),
         .account = name_of(event->account, GATE_AUDIT_MAX_ACCOUNT, GATE_STR("-")),
     };
+    unsigned total = gate_latency_bucket(sums[GATE_AUDIT_TIME]);
     pthread_mutex_lock(&b->lock);
-    gate_audit_table_add(b->active, &id, sums);
+    const struct gate_audit_cell *cell = gate_audit_table_add(b->active, &id, sums);
+    struct gate_audit_latency *latency = gate_audit_table_latency(b->active, cell);
+    if (latency != NULL) {
+        latency->total[total]++;
+        if (event->first_us >= 0)
+            latency->first[gate_latency_bucket((uint64_t)event->first_us)]++;
+    }
     pthread_mutex_unlock(&b->lock);
 }
 
 /* ---------------------------------------------------------------- writing; store thread */
 
-static void collect_batch(struct gate_audit *a, struct gate_audit_batch *b)
+static void collect_cell(struct gate_audit *a, struct gate_storage *s,
+                         const struct gate_audit_table *from, const struct gate_audit_cell *cell)
+{
+    struct gate_audit_id id = gate_audit_cell_id(cell);
+    const struct gate_audit_latency *added = gate_audit_table_latency(from, cell);
+    gate_sparks_count(a->sparks, s, id.account, id.minute, cell->sums[GATE_AUDIT_COUNT]);
+    const struct gate_audit_cell *kept = gate_audit_table_add(&a->pending, &id, cell->sums);
+    struct gate_audit_latency *latency = gate_audit_table_latency(&a->pending, kept);
+    if (added == NULL || latency == NULL)
+        return;
+    for (int i = 0; i < GATE_LATENCY_BUCKETS; i++) {
+        latency->total[i] += added->total[i];
+        latency->first[i] += added->first[i];
+    }
+}
+
+static void collect_batch(struct gate_audit *a, struct gate_storage *s, struct gate_audit_batch *b)
 {
     pthread_mutex_lock(&b->lock);
     struct gate_audit_table *full = b->active;
     b->active = b->spare;
     pthread_mutex_unlock(&b->lock);
-    for (uint32_t i = 0; i < full->count; i++) {
-        struct gate_audit_id id = gate_audit_cell_id(&full->cells[i]);
-        gate_audit_table_add(&a->pending, &id, full->cells[i].sums);
-    }
+    for (uint32_t i = 0; i < full->count; i++)
+        collect_cell(a, s, full, &full->cells[i]);
     gate_audit_table_clear(full);
     b->spare = full;
 }
 
-static void collect(struct gate_audit *a)
+static void collect(struct gate_audit *a, struct gate_storage *s)
 {
     pthread_mutex_lock(&a->lock);
     for (struct gate_audit_batch **at = &a->batches; *at != NULL;) {
         struct gate_audit_batch *b = *at;
-        collect_batch(a, b);
+        collect_batch(a, s, b);
         if (b->ended) {
             *at = b->next;
             batch_free(b);
@@ -148,7 +187,7 @@ static void collect(struct gate_audit *a)
     pthread_mutex_unlock(&a->lock);
 }
 
-/* Adds the sums of a cell to its minute or its day. False: storage fails. */
+/* Adds the sums of a cell to its minute, hour or day. False: storage fails. */
 static bool write_cell(struct gate_audit *a, struct gate_storage *s,
                        const struct gate_audit_cell *cell, const char *prefix, uint32_t minute)
 {
@@ -168,10 +207,8 @@ static bool write_cell(struct gate_audit *a, struct gate_storage *s,
     return true;
 }
 
-static bool flush(struct gate_storage *s, void *arg)
+static bool write_rows(struct gate_audit *a, struct gate_storage *s)
 {
-    struct gate_audit *a = arg;
-    collect(a);
     uint32_t minute = 0, day = 0;
     for (uint32_t i = 0; i < a->pending.count; i++) {
         const struct gate_audit_cell *cell = &a->pending.cells[i];
@@ -179,11 +216,21 @@ static bool flush(struct gate_storage *s, void *arg)
             minute = cell->minute;
             day = gate_audit_minute(gate_audit_day_end(a, (uint64_t)minute * GATE_AUDIT_MINUTE_MS));
         }
-        /* The store gives the batch up after a failed write; all of it is written again. */
         if (!write_cell(a, s, cell, GATE_KEY_AUDIT, minute) ||
+            !write_cell(a, s, cell, GATE_KEY_HOUR, minute - minute % GATE_AUDIT_HOUR) ||
             !write_cell(a, s, cell, GATE_KEY_DAY, day))
-            break;
+            return false;
     }
+    return true;
+}
+
+static bool flush(struct gate_storage *s, void *arg)
+{
+    struct gate_audit *a = arg;
+    collect(a, s);
+    /* The store gives the batch up after a failed write; all of it is written again. */
+    if (write_rows(a, s))
+        gate_series_write(a, s, &a->pending);
     return a->pending.count > 0;
 }
 
@@ -200,11 +247,13 @@ struct gate_audit *gate_audit_create(struct gate_store *store, uint32_t retentio
                                      uint64_t (*day_end)(void *ctx, uint64_t now_ms), void *ctx)
 {
     struct gate_audit *a = gate_calloc(1, sizeof *a);
-    a->retention_ms = (uint64_t)retention_days * 24 * HOUR_MS;
+    a->retention_ms = (uint64_t)retention_days * DAY_MS;
     a->day_end = day_end;
     a->ctx = ctx;
     pthread_mutex_init(&a->lock, NULL);
     gate_audit_table_init(&a->pending, GATE_AUDIT_MAX_PENDING);
+    a->sparks = gate_sparks_create();
+    a->store = store;
     gate_store_add_flusher(store,
                            &(struct gate_flusher){.flush = flush, .done = flushed, .arg = a});
     return a;
@@ -219,6 +268,7 @@ void gate_audit_destroy(struct gate_audit *a)
         batch_free(b);
     }
     gate_audit_table_finish(&a->pending);
+    gate_sparks_destroy(a->sparks);
     pthread_mutex_destroy(&a->lock);
     free(a);
 }

@@ -31,10 +31,11 @@ static void put(struct gate_audit_key *key, struct gate_str bytes)
     key->len += bytes.len;
 }
 
-/* Up to and including the space, which sorts before everything that a name may hold then. */
+/* Up to and including the space, which sorts before everything that a name may hold then; and
+ * whatever is not ASCII, so that a key is text for everybody. */
 static bool must_escape(char c, bool slash)
 {
-    return (unsigned char)c <= ' ' || c == '%' || c == 0x7f || (slash && c == '/');
+    return (unsigned char)c <= ' ' || (unsigned char)c >= 0x7f || c == '%' || (slash && c == '/');
 }
 
 static void put_escaped(struct gate_audit_key *key, struct gate_str name, bool slash)
@@ -49,6 +50,11 @@ static void put_escaped(struct gate_audit_key *key, struct gate_str name, bool s
         char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
         put(key, (struct gate_str){escaped, sizeof escaped});
     }
+}
+
+void gate_audit_key_name(struct gate_audit_key *key, struct gate_str name)
+{
+    put_escaped(key, name, false);
 }
 
 void gate_audit_key_minute(struct gate_audit_key *key, const char *prefix, uint32_t minute)
@@ -91,7 +97,7 @@ static bool cut(struct gate_str *s, char separator, struct gate_str *out)
     return true;
 }
 
-static bool read_minute(struct gate_str digits, uint32_t *out)
+bool gate_audit_minute_read(struct gate_str digits, uint32_t *out)
 {
     *out = 0;
     if (digits.len != MINUTE_DIGITS)
@@ -144,8 +150,8 @@ bool gate_audit_key_read(struct gate_str key, const char *prefix, struct gate_au
     if (!gate_str_starts(key, before))
         return false;
     struct gate_str rest = {key.ptr + before.len, key.len - before.len};
-    return cut(&rest, '/', &minute) && read_minute(minute, &id->minute) && cut(&rest, '/', &kind) &&
-           read_kind(kind, &id->kind) && cut(&rest, '/', &outcome) &&
+    return cut(&rest, '/', &minute) && gate_audit_minute_read(minute, &id->minute) &&
+           cut(&rest, '/', &kind) && read_kind(kind, &id->kind) && cut(&rest, '/', &outcome) &&
            unescape(outcome, text->outcome, sizeof text->outcome, &id->outcome) &&
            cut(&rest, ' ', &account) && rest.len == 0 &&
            unescape(account, text->account, sizeof text->account, &id->account);

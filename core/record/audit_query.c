@@ -1,27 +1,28 @@
-#include "record/audit.h"
 #include "record/audit_internal.h"
-
-enum {
-    MAX_VISITED = 1000000, /* records that one query looks at: the store thread does nothing else
-                              meanwhile */
-    EXPIRE_PIECE = 1000,   /* records that one call of gate_audit_expire removes */
-};
 
 /* ---------------------------------------------------------------- reading */
 
+enum { MAX_OF_ROW = 16 /* records that one row can have at most; it has one for each sum */ };
+
+static const char *const prefixes[GATE_AUDIT_GROUPS] = {
+    [GATE_AUDIT_BY_MINUTE] = GATE_KEY_AUDIT,
+    [GATE_AUDIT_BY_HOUR] = GATE_KEY_HOUR,
+    [GATE_AUDIT_BY_DAY] = GATE_KEY_DAY,
+};
+
 /* Puts rows together from the records of their sums, which follow each other. */
 struct reader {
+    const struct gate_audit_reading *reading;
     const char *prefix;
-    struct gate_str account, outcome; /* wanted; empty: all */
-    bool (*cb)(void *ctx, const struct gate_audit_row *row);
-    void *ctx;
     struct gate_audit_key key; /* of the row at hand, without a letter; empty: none */
     struct gate_audit_id id;
     struct gate_audit_text text;
-    bool wanted; /* the row at hand */
+    bool good; /* the row at hand is one */
     uint64_t sums[GATE_AUDIT_SUMS];
-    uint32_t visited, rows;
-    bool stopped, too_many;
+    size_t seen;  /* records */
+    size_t begun; /* of them before the row at hand */
+    bool stopped; /* cb has seen enough */
+    struct gate_audit_place *place;
 };
 
 /* A counter reads as its sum in decimal. Negative or damaged ones count as nothing. */
@@ -38,21 +39,33 @@ static uint64_t number(struct gate_str text)
     return n;
 }
 
-static bool is_wanted(const struct reader *r)
+/* Moves the place behind the row at hand. Its keys end with ' ' and a letter, and '!' sorts behind
+ * that and before every other row. */
+static void move_behind(struct reader *r)
 {
-    return (r->account.len == 0 || gate_str_eq(r->account, r->id.account)) &&
-           (r->outcome.len == 0 || gate_str_eq(r->outcome, r->id.outcome));
+    size_t skip = strlen(r->prefix);
+    r->place->len = r->key.len - skip;
+    memcpy(r->place->bytes, r->key.bytes + skip, r->place->len);
+    r->place->bytes[r->place->len - 1] = '!';
+}
+
+/* A record that is no row's is passed over for good. */
+static void pass_over(struct reader *r, struct gate_str key)
+{
+    size_t skip = strlen(r->prefix);
+    if (key.len <= skip || key.len - skip >= sizeof r->place->bytes)
+        return;
+    r->place->len = key.len - skip + 1;
+    memcpy(r->place->bytes, key.ptr + skip, key.len - skip);
+    r->place->bytes[r->place->len - 1] = '!';
 }
 
 /* Hands out the row at hand. */
 static void hand_out(struct reader *r)
 {
-    if (r->key.len == 0 || !r->wanted || r->stopped || r->too_many)
+    if (!r->good)
         return;
-    if (r->rows == GATE_AUDIT_MAX_ANSWER) {
-        r->too_many = true;
-        return;
-    }
+    move_behind(r);
     const struct gate_audit_row row = {
         .at_ms = (uint64_t)r->id.minute * GATE_AUDIT_MINUTE_MS,
         .account = r->id.account,
@@ -63,52 +76,32 @@ static void hand_out(struct reader *r)
         .completion_tokens = r->sums[GATE_AUDIT_COMPLETION],
         .total_ms = r->sums[GATE_AUDIT_TIME] / 1000,
     };
-    r->rows++;
-    r->stopped = !r->cb(r->ctx, &row);
+    r->stopped = !r->reading->cb(r->reading->ctx, &row);
 }
 
 static bool read_record(void *ctx, const struct gate_record *record)
 {
     struct reader *r = ctx;
-    if (r->visited++ == MAX_VISITED) {
-        r->too_many = true;
-        return false;
-    }
+    r->seen++;
     if (record->key.len == 0 || record->key.len > sizeof r->key.bytes)
         return true;
     struct gate_str name = {record->key.ptr, record->key.len - 1};
     if (!gate_str_eq(name, gate_audit_key_str(&r->key))) {
         hand_out(r);
+        if (r->stopped)
+            return false;
         memcpy(r->key.bytes, name.ptr, name.len);
         r->key.len = name.len;
+        r->begun = r->seen - 1;
         memset(r->sums, 0, sizeof r->sums);
-        r->wanted = gate_audit_key_read(name, r->prefix, &r->id, &r->text) && is_wanted(r);
+        r->good = gate_audit_key_read(name, r->prefix, &r->id, &r->text);
     }
     enum gate_audit_sum sum = gate_audit_letter_sum(record->key.ptr[record->key.len - 1]);
-    if (r->wanted && sum < GATE_AUDIT_SUMS)
+    if (!r->good)
+        pass_over(r, record->key);
+    else if (sum < GATE_AUDIT_SUMS)
         r->sums[sum] += number(record->value);
-    return !r->stopped && !r->too_many;
-}
-
-/* Reads the rows of minutes [from, to). */
-static enum gate_status read_rows(struct reader *r, struct gate_storage *s, uint32_t from,
-                                  uint32_t to, struct gate_error *err)
-{
-    struct gate_audit_key first, end;
-    if (from >= to)
-        return GATE_OK;
-    gate_audit_key_minute(&first, r->prefix, from);
-    gate_audit_key_minute(&end, r->prefix, to);
-    enum gate_status status = s->ops->scan(s->handle, gate_audit_key_str(&first),
-                                           gate_audit_key_str(&end), SIZE_MAX, read_record, r, err);
-    if (status != GATE_OK)
-        return status;
-    /* Where it looked at too much, the row at hand may lack a sum. */
-    if (!r->too_many)
-        hand_out(r);
-    if (r->too_many)
-        return gate_fail(err, GATE_ELIMIT, "more than one answer can hold: ask for a shorter time");
-    return GATE_OK;
+    return true;
 }
 
 /* The first minute that does not begin before ms. */
@@ -118,73 +111,61 @@ static uint32_t minute_from(uint64_t ms)
     return minute < UINT32_MAX && ms % GATE_AUDIT_MINUTE_MS != 0 ? minute + 1 : minute;
 }
 
-enum gate_status gate_audit_query(struct gate_audit *a, struct gate_storage *s, uint64_t from_ms,
-                                  uint64_t to_ms, struct gate_str account, struct gate_str outcome,
-                                  bool (*cb)(void *ctx, const struct gate_audit_row *row),
-                                  void *ctx, struct gate_error *err)
+static void bounds(const struct gate_audit *a, const struct gate_audit_reading *reading,
+                   uint32_t *from, uint32_t *to)
 {
-    (void)a;
-    struct reader r = {
-        .prefix = GATE_KEY_AUDIT, .account = account, .outcome = outcome, .cb = cb, .ctx = ctx};
-    return read_rows(&r, s, minute_from(from_ms), minute_from(to_ms), err);
+    *from = minute_from(reading->from_ms);
+    *to = minute_from(reading->to_ms);
+    if (reading->group != GATE_AUDIT_BY_DAY || reading->from_ms >= reading->to_ms)
+        return;
+    *from = gate_audit_minute(gate_audit_day_end(a, reading->from_ms));
+    *to = gate_audit_minute(gate_audit_day_end(a, reading->to_ms - 1)) + 1;
 }
 
-enum gate_status gate_audit_today(struct gate_audit *a, struct gate_storage *s, uint64_t now_ms,
-                                  bool (*cb)(void *ctx, const struct gate_audit_row *row),
-                                  void *ctx, struct gate_error *err)
+enum gate_status gate_audit_read(struct gate_audit *a, struct gate_storage *s,
+                                 const struct gate_audit_reading *reading,
+                                 struct gate_audit_place *place, bool *more, struct gate_error *err)
 {
-    struct reader r = {.prefix = GATE_KEY_DAY, .cb = cb, .ctx = ctx};
-    uint32_t day = gate_audit_minute(gate_audit_day_end(a, now_ms));
-    return read_rows(&r, s, day, day + 1, err);
-}
-
-/* ---------------------------------------------------------------- removing */
-
-struct piece {
-    struct gate_buf keys; /* each: length (2 bytes), bytes */
-    size_t count;
-};
-
-static bool take_key(void *ctx, const struct gate_record *record)
-{
-    struct piece *p = ctx;
-    uint16_t len = (uint16_t)record->key.len;
-    gate_buf_append(&p->keys, (struct gate_str){(const char *)&len, sizeof len});
-    gate_buf_append(&p->keys, (struct gate_str){record->key.ptr, len});
-    p->count++;
-    return true;
-}
-
-/* Removes up to `most` records of prefix from before minute. Returns how many; -1: storage fails.
- */
-static int expire(struct gate_storage *s, const char *prefix, uint32_t minute, size_t most)
-{
+    struct reader r = {.reading = reading, .prefix = prefixes[reading->group], .place = place};
     struct gate_audit_key first, end;
-    struct piece p = {0};
-    gate_buf_init(&p.keys, (size_t)EXPIRE_PIECE * (UINT16_MAX + sizeof(uint16_t)));
-    gate_audit_key_minute(&first, prefix, 0);
-    gate_audit_key_minute(&end, prefix, minute);
-    enum gate_status status = s->ops->scan(s->handle, gate_audit_key_str(&first),
-                                           gate_audit_key_str(&end), most, take_key, &p, NULL);
-    const char *at = p.keys.ptr;
-    for (size_t i = 0; i < p.count && status == GATE_OK; i++) {
-        uint16_t len;
-        memcpy(&len, at, sizeof len);
-        status = gate_storage_delete(s, (struct gate_str){at + sizeof len, len}, NULL);
-        at += sizeof len + len;
+    uint32_t from, to;
+    size_t most = reading->most > MAX_OF_ROW ? reading->most : MAX_OF_ROW;
+    *more = false;
+    bounds(a, reading, &from, &to);
+    if (from >= to)
+        return GATE_OK;
+    gate_audit_key_minute(&first, r.prefix, from);
+    gate_audit_key_minute(&end, r.prefix, to);
+    if (place->len > 0) {
+        struct gate_audit_key key = {.len = strlen(r.prefix) + place->len};
+        snprintf(key.bytes, sizeof key.bytes, "%s", r.prefix);
+        memcpy(key.bytes + strlen(r.prefix), place->bytes, place->len);
+        if (memcmp(key.bytes, first.bytes, first.len) >= 0)
+            first = key;
     }
-    gate_buf_finish(&p.keys);
-    return status == GATE_OK ? (int)p.count : -1;
+    enum gate_status status = s->ops->scan(s->handle, gate_audit_key_str(&first),
+                                           gate_audit_key_str(&end), most, read_record, &r, err);
+    if (status != GATE_OK)
+        return status;
+    if (r.stopped) {
+        *more = true;
+    } else if (r.seen == most && r.begun > 0) {
+        *more = true; /* the row at hand may lack a sum: it is read again */
+    } else {
+        hand_out(&r);
+        *more = r.seen == most;
+    }
+    return GATE_OK;
 }
 
-bool gate_audit_expire(struct gate_audit *a, struct gate_storage *s, uint64_t now_ms)
+bool gate_audit_place_read(struct gate_str text, struct gate_audit_place *place)
 {
-    uint64_t retention = gate_audit_retention_ms(a);
-    if (retention == 0 || now_ms < retention)
+    uint32_t minute;
+    enum { DIGITS = 8 };
+    if (text.len <= DIGITS || text.len > sizeof place->bytes || text.ptr[text.len - 1] != '!' ||
+        !gate_audit_minute_read((struct gate_str){text.ptr, DIGITS}, &minute))
         return false;
-    uint32_t minute = gate_audit_minute(now_ms - retention);
-    int minutes = expire(s, GATE_KEY_AUDIT, minute, EXPIRE_PIECE);
-    if (minutes < 0 || minutes == EXPIRE_PIECE)
-        return minutes > 0;
-    return expire(s, GATE_KEY_DAY, minute, EXPIRE_PIECE) == EXPIRE_PIECE;
+    place->len = text.len;
+    memcpy(place->bytes, text.ptr, text.len);
+    return true;
 }

@@ -11,12 +11,14 @@ void gate_audit_table_init(struct gate_audit_table *t, uint32_t capacity)
     assert(capacity >= 1024 && capacity < UINT16_MAX && (capacity & (capacity - 1)) == 0);
     *t = (struct gate_audit_table){.capacity = capacity, .mask = 2 * capacity - 1};
     t->cells = gate_calloc(capacity, sizeof *t->cells);
+    t->latencies = gate_calloc(capacity, sizeof *t->latencies);
     t->slots = gate_calloc(2 * (size_t)capacity, sizeof *t->slots);
 }
 
 void gate_audit_table_finish(struct gate_audit_table *t)
 {
     free(t->cells);
+    free(t->latencies);
     free(t->slots);
     *t = (struct gate_audit_table){0};
 }
@@ -86,11 +88,25 @@ static struct gate_audit_cell *cell_of(struct gate_audit_table *t, const struct 
     cell->account_len = (uint8_t)id->account.len;
     memcpy(cell->text, id->outcome.ptr, id->outcome.len);
     memcpy(cell->text + id->outcome.len, id->account.ptr, id->account.len);
+    struct gate_audit_latency *latency = gate_audit_table_latency(t, cell);
+    if (latency != NULL)
+        memset(latency, 0, sizeof *latency);
     return cell;
 }
 
-void gate_audit_table_add(struct gate_audit_table *t, const struct gate_audit_id *id,
-                          const uint64_t sums[GATE_AUDIT_SUMS])
+struct gate_audit_latency *gate_audit_table_latency(const struct gate_audit_table *t,
+                                                    const struct gate_audit_cell *cell)
+{
+    static const char success[] = "success";
+    enum { LEN = sizeof success - 1 };
+    if (cell->outcome_len != LEN || memcmp(cell->text, success, LEN) != 0)
+        return NULL;
+    return &t->latencies[cell - t->cells];
+}
+
+struct gate_audit_cell *gate_audit_table_add(struct gate_audit_table *t,
+                                             const struct gate_audit_id *id,
+                                             const uint64_t sums[GATE_AUDIT_SUMS])
 {
     struct gate_audit_cell *cell = cell_of(t, id, t->capacity - RESERVED);
     if (cell == NULL) {
@@ -102,6 +118,7 @@ void gate_audit_table_add(struct gate_audit_table *t, const struct gate_audit_id
         cell = &t->cells[t->count - 1];
     for (int i = 0; i < GATE_AUDIT_SUMS; i++)
         cell->sums[i] += sums[i];
+    return cell;
 }
 
 void gate_audit_table_clear(struct gate_audit_table *t)

@@ -96,8 +96,12 @@ enum gate_status gate_storage_scan(struct gate_storage *s, struct gate_str prefi
 #define GATE_KEY_CONDITION "condition/"   /* id: JSON: cooldown, exhausted, needs sign-in */
 #define GATE_KEY_QUOTA "quota/"           /* id: bytes of the quota plugin */
 #define GATE_KEY_AUDIT "audit/"           /* minute (8 hex digits)/kind/outcome/account: sums */
+#define GATE_KEY_HOUR "hour/"             /* hour's first minute (8 hex digits)/...: sums */
 #define GATE_KEY_DAY "day/"               /* day's end (8 hex digits of minutes)/...: sums */
-#define GATE_KEY_ALERT "alert/"           /* name: JSON */
+#define GATE_KEY_SERIES "series/"         /* m, h or d/account time: counts and latencies, packed */
+#define GATE_KEY_REQUESTS "requests/" /* inverted number (16 hex digits): a chunk of a journal */
+#define GATE_KEY_ALERT "alert/"       /* name: JSON */
+#define GATE_KEY_SESSIONS "sessions"  /* the console's: sealed by the vault */
 #define GATE_KEY_GENERATION "generation/" /* number (16 hex digits): JSON without texts */
 #define GATE_KEY_TEXTS "generation_text/" /* number (16 hex digits): JSON with all texts */
 

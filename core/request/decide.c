@@ -46,15 +46,19 @@ struct gate_route_view exchange_route_view(const struct gate_exchange *x,
 void exchange_script_failed(struct gate_exchange *x, const char *function,
                             const struct gate_error *err)
 {
-    char stack[GATE_SCRIPT_STACK];
+    char stack[GATE_SCRIPT_STACK], whose[48];
     snprintf(stack, sizeof stack, "%s", gate_script_stack(x->script->script));
     for (char *p = stack; (p = strchr(p, '\n')) != NULL;)
         *p = p[1] == '\0' ? '\0' : ';'; /* a line of the log is one line */
     x->script_failed = true;
-    gate_log_error("request %.*s: generation %llu: %s failed: %s%s%s", (int)x->in.request_id.len,
-                   x->in.request_id.ptr,
-                   (unsigned long long)gate_generation_number(x->script->generation), function,
-                   err->message, stack[0] != '\0' ? "; stack: " : "", stack);
+    if (x->in.stage != NULL)
+        snprintf(whose, sizeof whose, "stage %s", x->in.stage->stage->id);
+    else
+        snprintf(whose, sizeof whose, "generation %llu",
+                 (unsigned long long)gate_generation_number(x->script->generation));
+    gate_log_error("request %.*s: %s: %s failed: %s%s%s", (int)x->in.request_id.len,
+                   x->in.request_id.ptr, whose, function, err->message,
+                   stack[0] != '\0' ? "; stack: " : "", stack);
     snprintf(x->script->why, sizeof x->script->why, "%s: %s", function, err->message);
 }
 
@@ -128,7 +132,7 @@ void exchange_targets_finish(struct gate_exchange *x)
 void exchange_repin(struct gate_exchange *x)
 {
     struct gate_table_pin *old = x->pin;
-    x->pin = gate_table_pin_use(x->in.env->accounts);
+    x->pin = gate_table_pin_use(exchange_newest_accounts(x));
     for (size_t i = 0; i < x->target_count && x->pin->table->pool != old->table->pool; i++) {
         struct exchange_target *t = &x->targets[i];
         struct gate_instance *here =
@@ -223,8 +227,9 @@ static bool follow(struct gate_exchange *x, struct gate_decision *d)
     struct gate_api_error error;
     char message[GATE_REFUSAL_TEXT];
     struct gate_str asked = gate_str_of(x->model);
-    gate_refusal_unknown_model(x->in.env, asked, d->target_count > 0 ? d->targets[0].name : asked,
-                               message, sizeof message, &error);
+    gate_refusal_unknown_model(x->pin->table->pool, x->script, asked,
+                               d->target_count > 0 ? d->targets[0].name : asked, message,
+                               sizeof message, &error);
     refuse(x, &error, NULL);
     return false;
 }
@@ -303,6 +308,6 @@ void exchange_respond(struct gate_exchange *x)
         exchange_script_failed(x, "on_response", &err);
         return;
     }
-    if (d.cooldown_ms > 0)
+    if (d.cooldown_ms > 0 && x->in.stage == NULL) /* a draft rests nobody who serves */
         gate_health_rest(x->entry->account, d.cooldown_ms, gate_clock_wall_ms());
 }

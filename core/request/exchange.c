@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "request/exchange_internal.h"
 #include "request/refusal.h"
+#include "request/trace_pack.h"
 #include <stdlib.h>
 
 enum { MAX_MODEL = 256 /* bytes of a model name */ };
@@ -27,7 +28,7 @@ static void log_request(struct gate_exchange *x, const struct moment *end, const
     struct gate_log_request line = {
         .request_id = x->in.request_id,
         .method = x->in.method,
-        .path = x->in.path,
+        .path = x->in.address,
         .model = gate_str_of(x->model),
         .target = t ? gate_str_of(t->model) : (struct gate_str){NULL, 0},
         .provider = t ? gate_str_of(t->instance->name) : (struct gate_str){NULL, 0},
@@ -58,6 +59,7 @@ static void count(struct gate_exchange *x, const struct moment *end, const char 
         .prompt_tokens = x->usage.prompt,
         .completion_tokens = x->usage.completion,
         .total_us = end->total_us,
+        .first_us = x->first_us,
     };
     if (x->in.env->audit != NULL)
         gate_audit_count(x->in.env->audit, end->wall_ms, &event);
@@ -70,19 +72,24 @@ static void keep_trace(struct gate_exchange *x, const struct moment *end, const 
         return;
     struct gate_trace *t = gate_trace_ring_next(env->recent);
     exchange_fill_trace(x, end->wall_ms, end->total_us, outcome, t);
-    if (t->input.there)
+    if (t->input.there && x->in.stage == NULL)
         t->input.accounts =
             gate_trace_ring_accounts(env->recent, x->pin->table, env->quota, x->kind, end->wall_ms);
     t->steps = x->steps; /* they belong to the ring now */
     memset(&x->steps, 0, sizeof x->steps);
     gate_trace_ring_filled(env->recent, t);
+    if (env->journal != NULL)
+        gate_trace_record(t, env->journal);
 }
 
-/* Scripts that fail one request after the other are taken out of service. */
+/* Scripts that fail one request after the other are taken out of service; those of a stage are in
+ * none. */
 static void note_script(struct gate_exchange *x)
 {
     struct gate_script_pin *pin = x->script;
     struct gate_env *env = x->in.env;
+    if (x->in.stage != NULL)
+        return;
     if (!x->script_failed) {
         pin->errors = 0;
         return;
@@ -116,6 +123,9 @@ static void release(struct gate_exchange *x)
     gate_script_pin_drop(x->script);
     gate_table_pin_drop(x->pin);
     gate_table_pin_drop(x->born);
+    if (x->in.stage != NULL)
+        x->in.env->staged--;
+    gate_stage_pin_drop(x->in.stage);
     x->in.env->active--;
     x->in.env->served++;
     free(x);
@@ -218,9 +228,14 @@ struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *inp
                   x->kind == GATE_USAGE_SEARCH ? EXCHANGE_HOLD_SEARCH : EXCHANGE_HOLD_JSON);
     gate_buf_init(&x->content_type, 256);
     gate_buf_init(&x->headers, 4096);
-    x->pin = gate_table_pin_use(input->env->accounts);
+    if (input->stage != NULL) {
+        gate_stage_pin_use(input->stage);
+        input->env->staged++;
+    }
+    x->pin = gate_table_pin_use(exchange_newest_accounts(x));
     x->born = gate_table_pin_use(x->pin);
-    x->script = gate_script_pin_use(input->env->script);
+    x->script =
+        gate_script_pin_use(input->stage != NULL ? input->stage->script : input->env->script);
     input->env->active++;
     return x;
 }

@@ -6,7 +6,7 @@
 #ifndef GATE_REQUEST_EXCHANGE_H
 #define GATE_REQUEST_EXCHANGE_H
 
-#include "request/env.h"
+#include "request/stage.h"
 
 struct gate_exchange;
 
@@ -37,7 +37,9 @@ struct gate_exchange_input {
     const struct gate_client_ops *ops;
     void *client;
     const struct gate_dialect_ops *dialect; /* the client's */
-    struct gate_str method, path;           /* path as it may be logged */
+    struct gate_stage_pin *stage;           /* whose scripts and accounts; NULL: what serves */
+    struct gate_str method, address;        /* as they may be logged */
+    struct gate_str path;                   /* as scripts see it */
     enum gate_usage_kind kind;              /* CHAT, or SEARCH: body is not looked at, query is */
     struct gate_str body;
     struct gate_str query; /* of a search, decoded UTF-8 */

@@ -100,6 +100,12 @@ static inline const struct gate_config *exchange_config(const struct gate_exchan
     return x->born->table->config;
 }
 
+/* The table that a request of this kind begins with now. */
+static inline struct gate_table_pin *exchange_newest_accounts(const struct gate_exchange *x)
+{
+    return x->in.stage != NULL ? x->in.stage->accounts : x->in.env->accounts;
+}
+
 static inline const struct exchange_target *exchange_target(const struct gate_exchange *x)
 {
     return x->target < x->target_count ? &x->targets[x->target] : NULL;

@@ -49,7 +49,8 @@ static void fill_input(const struct gate_exchange *x, const struct exchange_targ
     in->turn =
         target != NULL ? atomic_load_explicit(&target->instance->turn, memory_order_relaxed) : 0;
     put_name(in->model, sizeof in->model, (struct gate_str){x->model, len});
-    in->whole = put_headers(x, in) && len < sizeof in->model;
+    /* What a draft was asked says nothing of what runs. */
+    in->whole = put_headers(x, in) && len < sizeof in->model && x->in.stage == NULL;
 }
 
 void exchange_fill_trace(const struct gate_exchange *x, uint64_t wall_ms, uint64_t total_us,
@@ -78,6 +79,8 @@ void exchange_fill_trace(const struct gate_exchange *x, uint64_t wall_ms, uint64
     t->bytes_in = x->in.body.len;
     t->bytes_out = x->bytes_out;
     t->generation = gate_generation_number(x->script->generation);
+    put_name(t->stage, sizeof t->stage,
+             x->in.stage != NULL ? gate_str_of(x->in.stage->stage->id) : nothing);
     t->usage = x->usage;
     t->usage_estimated = !x->has_usage && x->kind == GATE_USAGE_CHAT;
     fill_input(x, target, &t->input);
@@ -136,8 +139,9 @@ void exchange_explain(const struct gate_exchange *x, bool header, struct gate_bu
     }
     if (header && out->len > EXCHANGE_EXPLAIN_HEADER) {
         out->len = 0;
-        gate_buf_printf(out, "{\"id\":\"%s\",\"generation\":%llu,\"truncated\":true}", t->id,
-                        (unsigned long long)t->generation);
+        gate_buf_printf(out, "{\"id\":\"%s\",", t->id);
+        gate_trace_json_scripts(t, out);
+        gate_buf_append(out, GATE_STR("\"truncated\":true}"));
     }
     free(t);
 }

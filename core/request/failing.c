@@ -189,7 +189,7 @@ static struct ruling rule(struct gate_exchange *x, const struct gate_failure *f)
             r.pause_ms = pause; /* its token is not renewed after all */
         r.action = d.action;
     }
-    if (d.has_cooldown) {
+    if (d.has_cooldown && x->in.stage == NULL) { /* a draft pauses nobody who serves */
         r.pause_ms = d.cooldown_ms;
         r.exact = true;
     }

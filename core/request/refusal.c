@@ -50,14 +50,13 @@ static void list_model(void *ctx, struct gate_str model, const struct gate_insta
         gate_buf_printf(&l->names, "%s%.*s", l->count > 1 ? ", " : "", (int)model.len, model.ptr);
 }
 
-void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str model,
-                                struct gate_str asked, char *message, size_t cap,
-                                struct gate_api_error *error)
+void gate_refusal_unknown_model(const struct gate_pool *pool, const struct gate_script_pin *scripts,
+                                struct gate_str model, struct gate_str asked, char *message,
+                                size_t cap, struct gate_api_error *error)
 {
     struct listing l = {.count = 0};
     gate_buf_init(&l.names, 640);
-    gate_pool_each_model(gate_env_pool(env), env->script->script, env->script->generation,
-                         list_model, &l);
+    gate_pool_each_model(pool, scripts->script, scripts->generation, list_model, &l);
     bool same = gate_str_eq(model, asked);
     int shown = asked.len > 100 ? 100 : (int)asked.len,
         model_shown = model.len > 100 ? 100 : (int)model.len;

@@ -17,9 +17,9 @@ void gate_refusal_model_name(size_t max, char *message, size_t cap, struct gate_
 /* The model's name has control characters. */
 void gate_refusal_model_bytes(struct gate_api_error *error);
 /* model: what the client asked for; asked: what routing made of it. Lists what exists. */
-void gate_refusal_unknown_model(const struct gate_env *env, struct gate_str model,
-                                struct gate_str asked, char *message, size_t cap,
-                                struct gate_api_error *error);
+void gate_refusal_unknown_model(const struct gate_pool *pool, const struct gate_script_pin *scripts,
+                                struct gate_str model, struct gate_str asked, char *message,
+                                size_t cap, struct gate_api_error *error);
 void gate_refusal_script(struct gate_api_error *error);
 /* By the routing script, with its own status, code and message. */
 void gate_refusal_rejected(int status, struct gate_str code, struct gate_str message,

@@ -12,6 +12,8 @@ void gate_steps_finish(struct gate_steps *s)
     memset(s, 0, sizeof *s);
 }
 
+_Static_assert((int)GATE_TRACE_ACCOUNT > (int)GATE_ACCOUNT_MAX_ALIAS, "names are kept whole");
+
 static void copy_name(char out[GATE_TRACE_ACCOUNT], const char *name)
 {
     size_t len = strnlen(name, GATE_TRACE_ACCOUNT - 1);
@@ -150,6 +152,16 @@ static void put_input(struct gate_buf *out, const struct gate_trace_input *in)
     gate_buf_append_byte(out, ',');
 }
 
+void gate_trace_json_scripts(const struct gate_trace *t, struct gate_buf *out)
+{
+    if (t->stage[0] == '\0') {
+        put_number(out, "generation", t->generation);
+        return;
+    }
+    gate_buf_append(out, GATE_STR("\"generation\":null,"));
+    put_string(out, "stage", t->stage);
+}
+
 void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
 {
     gate_buf_append_byte(out, '{');
@@ -175,7 +187,7 @@ void gate_trace_json(const struct gate_trace *t, struct gate_buf *out)
     put_number(out, "cached_tokens", t->usage.cached);
     put_bool(out, "usage_estimated", t->usage_estimated);
     put_number(out, "tokens_reserved", t->steps.tokens_reserved);
-    put_number(out, "generation", t->generation);
+    gate_trace_json_scripts(t, out);
     put_string(out, "strategy", gate_strategy_names[t->steps.strategy]);
     if (t->input.there)
         put_input(out, &t->input);

@@ -13,12 +13,13 @@
 #include "script/policy.h"
 
 enum {
-    GATE_TRACE_ACCOUNT = 96,       /* bytes of an account's id or alias; the rest is cut */
-    GATE_TRACE_RING = 512,         /* requests that each worker remembers */
-    GATE_TRACE_MAX_ATTEMPTS = 256, /* remembered of one request */
-    GATE_TRACE_MAX_LOOKS = 32,     /* selections in which somebody was passed by */
+    GATE_TRACE_ACCOUNT = GATE_ACCOUNT_MAX_ID + 1, /* room for an account's id or alias, whole */
+    GATE_TRACE_RING = 512,                        /* requests that each worker remembers */
+    GATE_TRACE_MAX_ATTEMPTS = 256,                /* remembered of one request */
+    GATE_TRACE_MAX_LOOKS = 32,                    /* selections in which somebody was passed by */
     GATE_TRACE_ID = 128,
     GATE_TRACE_NAME = 96, /* bytes of a model's name; the rest is cut */
+    GATE_STAGE_ID = 32,   /* characters of a stage's id (request/stage.h): hex digits, no secret */
 };
 
 /* One attempt. */
@@ -119,7 +120,8 @@ struct gate_trace {
     char key[GATE_TRACE_NAME], path[GATE_TRACE_NAME];
     uint64_t at_ms; /* Unix, when the request was complete */
     enum gate_usage_kind kind;
-    uint64_t generation;
+    uint64_t generation;           /* 0: of a stage */
+    char stage[GATE_STAGE_ID + 1]; /* its id; "": none */
     bool stream;
     int status;
     char outcome[64]; /* as in the audit: "success", "error:..." */
@@ -136,6 +138,8 @@ struct gate_trace {
 
 /* Writes it as a JSON object. */
 void gate_trace_json(const struct gate_trace *t, struct gate_buf *out);
+/* Of it only the members that say whose scripts decided, with a comma behind each. */
+void gate_trace_json_scripts(const struct gate_trace *t, struct gate_buf *out);
 
 /* A worker's ring. */
 struct gate_trace_ring;
@@ -153,6 +157,8 @@ void gate_trace_free(struct gate_trace *t);
 void gate_trace_ring_destroy(struct gate_trace_ring *r);
 /* The place of the oldest: the caller fills all of it at once. */
 struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r);
+/* How many traces it was ever given: the number of the newest one. */
+uint64_t gate_trace_ring_made(const struct gate_trace_ring *r);
 /* That place was filled. The accounts that were passed by take GATE_TRACE_LOOK_BYTES in all traces
  * of the ring at most: older traces lose theirs. */
 enum { GATE_TRACE_LOOK_BYTES = 4 << 20 };

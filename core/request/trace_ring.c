@@ -180,6 +180,11 @@ struct gate_trace *gate_trace_ring_next(struct gate_trace_ring *r)
     return slot;
 }
 
+uint64_t gate_trace_ring_made(const struct gate_trace_ring *r)
+{
+    return r->begun;
+}
+
 void gate_trace_ring_each(const struct gate_trace_ring *r, size_t limit,
                           bool (*cb)(void *ctx, const struct gate_trace *t), void *ctx)
 {

@@ -16,8 +16,8 @@ struct gate_workers {
     /* Control thread. Sends an event ("event: ...\ndata: ...\n\n"; lent) to everybody who listens
      * on any worker. */
     void (*broadcast)(void *ctx, struct gate_str event);
-    /* Control thread. Does anybody listen? */
-    bool (*listened)(void *ctx);
+    /* Control thread. How many listen. */
+    unsigned (*listeners)(void *ctx);
     void *ctx;
 };
 

@@ -1,5 +1,5 @@
-/* /admin/api: the key is checked here, the rest happens on the control thread. The client may leave
- * before the answer comes back. */
+/* /admin/api: the key or the session is checked here, the rest happens on the control thread, but
+ * for chats. The client may leave before the answer comes back. */
 #include "serve/serve_internal.h"
 #include <stdlib.h>
 
@@ -46,12 +46,11 @@ static void on_reply(void *ctx, int status, struct gate_str json)
     free(f);
 }
 
-/* The address as it came, so that an encoded slash stays one. */
-static struct gate_str raw_path(const h2o_req_t *req)
+struct gate_str serve_raw_path(const struct serve_request *r)
 {
-    struct gate_str path = serve_str(req->path);
-    if (req->query_at != SIZE_MAX)
-        path.len = req->query_at;
+    struct gate_str path = serve_str(r->req->path);
+    if (r->req->query_at != SIZE_MAX)
+        path.len = r->req->query_at;
     return path;
 }
 
@@ -59,7 +58,7 @@ static void forward(struct serve_request *r)
 {
     struct gate_env *env = r->conn->listener->env;
     const h2o_req_t *req = r->req;
-    struct gate_str path = raw_path(req), query = {NULL, 0};
+    struct gate_str path = serve_raw_path(r), query = {NULL, 0};
     if (!serve_is_admin(path)) {
         refuse(r, 404, "not_found", "Write the address plainly: /admin/api/...");
         return;
@@ -75,8 +74,14 @@ static void forward(struct serve_request *r)
     struct serve_forward *f = gate_calloc(1, sizeof *f);
     f->request = r;
     r->forward = f;
-    struct gate_str method = serve_method_is(r, "HEAD") ? GATE_STR("GET") : serve_str(req->method);
-    if (env->forward_admin(env, method, path, query, serve_str(req->entity), on_reply, f)) {
+    const struct gate_admin_request request = {
+        .method = serve_method_is(r, "HEAD") ? GATE_STR("GET") : serve_str(req->method),
+        .path = path,
+        .query = query,
+        .body = serve_str(req->entity),
+        .session = gate_str_of(r->session),
+    };
+    if (env->forward_admin(env, &request, on_reply, f)) {
         serve_watch(r);
         return;
     }
@@ -85,13 +90,48 @@ static void forward(struct serve_request *r)
     refuse(r, 503, "busy", "Too many admin requests wait already. Try again in a moment.");
 }
 
+static void refuse_session(struct serve_request *r)
+{
+    const struct gate_header header = {GATE_STR("www-authenticate"), GATE_STR("Bearer")};
+    const struct gate_api_error error = {
+        .status = 401,
+        .type = GATE_STR("invalid_request_error"),
+        .code = GATE_STR("session_expired"),
+        .message = GATE_STR("This session is over. Enter the console again, by /<key>/ui or with a "
+                            "link of `llm-gate ui-link`."),
+    };
+    serve_refuse(r, &error, &header, 1);
+}
+
+/* By the key, which whoever names one means to be judged by, or by a session of the console. True:
+ * go on. Else the request has been answered. */
+static bool may_ask(struct serve_request *r, const struct gate_auth *auth)
+{
+    if (h2o_find_header(&r->req->headers, H2O_TOKEN_AUTHORIZATION, -1) >= 0)
+        return serve_check_key(r, auth);
+    switch (serve_find_session(r)) {
+    case SERVE_SESSION_LIVES:
+        return serve_check_origin(r);
+    case SERVE_SESSION_OVER:
+        refuse_session(r);
+        return false;
+    case SERVE_SESSION_NONE:
+        break;
+    }
+    return serve_check_key(r, auth);
+}
+
 void serve_admin(struct serve_request *r)
 {
     const struct gate_listener *l = r->conn->listener;
     char message[96];
     r->own_origin = true;
-    if (!serve_check_key(r, l->admin_auth != NULL ? l->admin_auth : l->auth))
+    if (!may_ask(r, l->admin_auth != NULL ? l->admin_auth : l->auth))
         return;
+    if (gate_str_eq(serve_raw_path(r), GATE_STR("/admin/api/chat"))) {
+        serve_chat(r); /* a request like those of clients: only max_body bounds it */
+        return;
+    }
     if (r->req->entity.len <= GATE_ADMIN_MAX_BODY) {
         forward(r);
         return;

@@ -68,6 +68,10 @@ static const char *reason_of(int status)
         return "Created";
     case 204:
         return "No Content";
+    case 302:
+        return "Found";
+    case 304:
+        return "Not Modified";
     case 400:
         return "Bad Request";
     case 401:
@@ -284,6 +288,7 @@ static void on_dispose(void *p)
     }
     serve_forward_forget(r);
     serve_events_forget(r);
+    gate_timer_disarm(l->env->timers, &r->delay);
     forget_unwatched(r);
     gate_buf_finish(&r->sending);
     gate_buf_finish(&r->pending);
@@ -406,7 +411,8 @@ static void answer(struct serve_request *r, int status, struct gate_str type,
                    const struct gate_header *headers, size_t count, struct gate_str body,
                    struct gate_str code)
 {
-    bool head = h2o_memis(r->req->method.base, r->req->method.len, H2O_STRLIT("HEAD"));
+    bool head =
+        h2o_memis(r->req->method.base, r->req->method.len, H2O_STRLIT("HEAD")) || status == 304;
     log_answer(r, status, head ? 0 : body.len, code);
     start(r, status, type, headers, count, (int64_t)body.len);
     if (!head)
@@ -433,9 +439,9 @@ void serve_refuse(struct serve_request *r, const struct gate_api_error *error,
     gate_buf_finish(&body);
 }
 
-static size_t route_headers(const struct serve_request *r, struct gate_header *out)
+static size_t route_headers(const struct serve_request *r, const struct gate_config *config,
+                            struct gate_header *out)
 {
-    const struct gate_config *config = gate_env_config(r->conn->listener->env);
     size_t count = 0;
     for (size_t i = 0; i < config->route_header_count && i < MAX_ROUTE_HEADERS; i++) {
         struct gate_str name = gate_str_of(config->route_headers[i]);
@@ -446,26 +452,30 @@ static size_t route_headers(const struct serve_request *r, struct gate_header *o
     return count;
 }
 
-void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect,
-                          const struct serve_search *search)
+void serve_start_exchange(struct serve_request *r, const struct serve_start *how)
 {
+    const struct serve_search *search = how->search;
+    struct gate_env *env = r->conn->listener->env;
+    struct gate_table_pin *accounts = how->stage != NULL ? how->stage->accounts : env->accounts;
     struct gate_header headers[MAX_ROUTE_HEADERS];
     struct gate_exchange_input input = {
-        .env = r->conn->listener->env,
+        .env = env,
         .ops = &serve_client_ops,
         .client = r,
-        .dialect = dialect,
+        .dialect = how->dialect,
+        .stage = how->stage,
         .method = serve_str(r->req->method),
-        .path = r->log_path,
+        .address = r->log_path,
+        .path = how->path.len > 0 ? how->path : r->log_path,
         .kind = search != NULL ? GATE_USAGE_SEARCH : GATE_USAGE_CHAT,
         .body = serve_str(r->req->entity),
         .query = search != NULL ? search->query : (struct gate_str){NULL, 0},
         .rows = search != NULL ? search->rows : 0,
         .request_id = r->id,
-        .key_name = GATE_STR("default"),
+        .key_name = how->key_name.len > 0 ? how->key_name : GATE_STR("default"),
         .peer = gate_str_of(serve_conn_peer(r->conn)),
         .headers = headers,
-        .header_count = route_headers(r, headers),
+        .header_count = route_headers(r, accounts->table->config, headers),
         .explain = r->explain,
         .started_us = r->started_us,
     };

@@ -1,7 +1,7 @@
 #include "base/json.h"
 #include "serve/serve_internal.h"
 
-enum { MAX_LISTING = 8 << 20, MAX_LOGGED = 96, MAX_UI_KEY = 512, MAX_PAGE = 1 << 20 };
+enum { MAX_LISTING = 8 << 20, MAX_LOGGED = 96 };
 
 bool serve_method_is(const struct serve_request *r, const char *method)
 {
@@ -129,7 +129,8 @@ static void answer_models(struct serve_request *r, struct gate_str wanted)
     if (wanted.len > 0 && l.count == 0) {
         char message[GATE_REFUSAL_TEXT];
         struct gate_api_error error;
-        gate_refusal_unknown_model(env, wanted, wanted, message, sizeof message, &error);
+        gate_refusal_unknown_model(gate_env_pool(env), env->script, wanted, wanted, message,
+                                   sizeof message, &error);
         serve_refuse(r, &error, NULL, 0);
     } else {
         if (wanted.len == 0)
@@ -161,44 +162,6 @@ static void answer_root(struct serve_request *r)
                           "/v1/tools/web_search\",\"GET /v1/models\",\"GET /health\"]}"));
 }
 
-/* ---- GET /<API_KEY>/ui */
-
-/* The key in "/<key>/ui" or "/<key>/ui/...", or an empty string when the path is not of that form.
- */
-static struct gate_str console_key(struct gate_str path)
-{
-    const char *slash = path.len > 1 ? memchr(path.ptr + 1, '/', path.len - 1) : NULL;
-    if (slash == NULL)
-        return (struct gate_str){NULL, 0};
-    struct gate_str key = {path.ptr + 1, (size_t)(slash - path.ptr - 1)};
-    struct gate_str rest = {slash, path.len - key.len - 1};
-    bool is_console = gate_str_eq(rest, GATE_STR("/ui")) || gate_str_starts(rest, GATE_STR("/ui/"));
-    return is_console && key.len > 0 ? key : (struct gate_str){NULL, 0};
-}
-
-static void answer_console(struct serve_request *r, struct gate_str key)
-{
-    if (key.len > MAX_UI_KEY || !gate_auth_key_matches(r->conn->listener->auth, key) ||
-        !is_get(r)) {
-        refuse_not_found(r); /* a wrong key must look like any unknown address */
-        return;
-    }
-    struct gate_buf page;
-    gate_buf_init(&page, MAX_PAGE);
-    r->conn->listener->console(r->conn->listener->env, serve_str(r->req->authority), &page);
-    const struct gate_header headers[] = {
-        {GATE_STR("cache-control"), GATE_STR("no-store")},
-        {GATE_STR("referrer-policy"), GATE_STR("no-referrer")},
-        {GATE_STR("x-content-type-options"), GATE_STR("nosniff")},
-        {GATE_STR("content-security-policy"),
-         GATE_STR("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-                  "form-action 'none'; frame-ancestors 'none'")},
-    };
-    serve_answer(r, 200, GATE_STR("text/html; charset=utf-8"), headers,
-                 sizeof headers / sizeof headers[0], gate_buf_str(&page));
-    gate_buf_finish(&page);
-}
-
 /* ---- dispatch */
 
 static void dispatch_v1(struct serve_request *r, struct gate_str path)
@@ -216,7 +179,7 @@ static void dispatch_v1(struct serve_request *r, struct gate_str path)
         if (!serve_method_is(r, "POST"))
             serve_refuse_method(r, "POST, OPTIONS");
         else if (check_explain(r))
-            serve_start_exchange(r, dialect, NULL);
+            serve_start_exchange(r, &(struct serve_start){.dialect = dialect});
     } else if (gate_str_eq(path, GATE_STR("/v1/tools/web_search"))) {
         if (!serve_method_is(r, "POST"))
             serve_refuse_method(r, "POST, OPTIONS");
@@ -234,32 +197,29 @@ static void dispatch_v1(struct serve_request *r, struct gate_str path)
     }
 }
 
-/* What the log may show of a path: nothing behind "/<something>/ui", and no more than a line's
- * worth. */
-static struct gate_str loggable(struct gate_str path, struct gate_str key)
-{
-    if (key.len > 0)
-        return GATE_STR("/[redacted]/ui");
-    return (struct gate_str){path.ptr, path.len < MAX_LOGGED ? path.len : MAX_LOGGED};
-}
-
 static bool is_known(struct gate_str path)
 {
     return gate_str_starts(path, GATE_STR("/v1/")) || gate_str_eq(path, GATE_STR("/")) ||
            gate_str_eq(path, GATE_STR("/health")) || serve_is_admin(path);
 }
 
+/* What the log may show of a path: no more than a line's worth, and nothing of an address that is
+ * not known, as the key may be in it. */
+static struct gate_str loggable(struct gate_str path)
+{
+    if (!is_known(path))
+        return GATE_STR("/[unknown]");
+    return (struct gate_str){path.ptr, path.len < MAX_LOGGED ? path.len : MAX_LOGGED};
+}
+
 void serve_dispatch(struct serve_request *r)
 {
     struct gate_str path = serve_str(r->req->path_normalized);
-    struct gate_str key = console_key(path);
-    r->log_path = key.len > 0 || is_known(path) ? loggable(path, key) : GATE_STR("/[unknown]");
+    r->log_path = loggable(path);
     if (gate_str_starts(path, GATE_STR("/v1/"))) {
         dispatch_v1(r, path);
     } else if (serve_is_admin(path)) {
         serve_admin(r);
-    } else if (key.len > 0) {
-        answer_console(r, key);
     } else if (gate_str_eq(path, GATE_STR("/health")) || gate_str_eq(path, GATE_STR("/"))) {
         if (serve_method_is(r, "OPTIONS"))
             answer_preflight(r);
@@ -269,8 +229,8 @@ void serve_dispatch(struct serve_request *r)
             answer_root(r);
         else
             answer_health(r);
-    } else {
-        refuse_not_found(r);
+    } else if (!serve_console(r, path)) {
+        serve_refuse_unknown(r);
     }
 }
 

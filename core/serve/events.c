@@ -8,6 +8,7 @@ enum {
     MAX_CLIENTS = 64, /* of one worker */
     HEARTBEAT_MS = 15000,
     MAX_BACKLOG = 256 * 1024, /* bytes that wait for one client */
+    SEND_BUFFER = 64 * 1024,  /* and those in its socket, which would be old when they are read */
 };
 
 struct serve_events {
@@ -46,9 +47,28 @@ static void unlink_client(struct serve_events *e)
     gate_timer_disarm(e->env->timers, &e->heartbeat);
 }
 
+/* The session that let the client in may be over meanwhile: then the stream is too. When one is
+ * ended an event goes out, so that this is looked at. */
+static bool may_listen(const struct serve_request *r)
+{
+    const struct gate_console *console = &r->conn->listener->console;
+    return r->session[0] == '\0' || console->lives(console->ctx, r->session);
+}
+
+static void end_stream(struct serve_request *r)
+{
+    serve_events_forget(r);
+    serve_client_ops.end(r, true);
+}
+
+/* e may be gone afterwards. */
 static void send_event(struct serve_events *e, struct gate_str event)
 {
     struct serve_request *r = e->request;
+    if (!may_listen(r)) {
+        end_stream(r);
+        return;
+    }
     if (serve_client_ops.backlog(r) > MAX_BACKLOG) {
         e->lost = true;
         return;
@@ -73,7 +93,17 @@ static void on_heartbeat(struct gate_timer *timer)
     struct serve_events *e =
         (struct serve_events *)((char *)timer - offsetof(struct serve_events, heartbeat));
     gate_timer_arm(e->env->timers, &e->heartbeat, HEARTBEAT_MS);
-    send_event(e, GATE_STR(": alive\n\n"));
+    /* An event and no comment: browsers hide comments from the page that wants to know whether its
+     * connection still lives. */
+    send_event(e, GATE_STR("event: ping\ndata: {}\n\n"));
+}
+
+/* Else the kernel keeps megabytes for a client that does not read. */
+static void bound_socket(const struct serve_request *r)
+{
+    h2o_socket_t *sock = r->req->conn->callbacks->get_socket(r->req->conn);
+    const int bytes = SEND_BUFFER;
+    setsockopt(h2o_socket_get_fd(sock), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
 static void begin(struct serve_events *e, struct gate_str snapshot)
@@ -82,6 +112,7 @@ static void begin(struct serve_events *e, struct gate_str snapshot)
         .status = 200, .content_type = GATE_STR("text/event-stream"), .content_length = -1};
     struct serve_request *r = e->request;
     e->begun = true;
+    bound_socket(r);
     e->heartbeat.cb = on_heartbeat;
     gate_timer_arm(e->env->timers, &e->heartbeat, HEARTBEAT_MS);
     serve_client_ops.head(r, &head);
@@ -91,6 +122,8 @@ static void begin(struct serve_events *e, struct gate_str snapshot)
     serve_client_ops.flush(r);
     if (r->conn->listener->draining)
         serve_events_end(r->conn->listener);
+    else if (!may_listen(r))
+        end_stream(r);
 }
 
 static void on_snapshot(void *ctx, int status, struct gate_str json)
@@ -116,12 +149,17 @@ static void on_snapshot(void *ctx, int status, struct gate_str json)
 static bool ask_snapshot(struct serve_events *e)
 {
     const h2o_req_t *req = e->request->req;
-    struct gate_str nothing = {NULL, 0}, query = nothing;
+    struct gate_str query = {NULL, 0};
     if (req->query_at != SIZE_MAX)
         query = (struct gate_str){req->path.base + req->query_at + 1,
                                   req->path.len - req->query_at - 1};
-    return e->env->forward_admin(e->env, GATE_STR("GET"), GATE_STR("/events"), query, nothing,
-                                 on_snapshot, e);
+    const struct gate_admin_request request = {
+        .method = GATE_STR("GET"),
+        .path = GATE_STR("/events"),
+        .query = query,
+        .session = gate_str_of(e->request->session),
+    };
+    return e->env->forward_admin(e->env, &request, on_snapshot, e);
 }
 
 void serve_events(struct serve_request *r)
@@ -170,11 +208,8 @@ void serve_events_end(struct gate_listener *l)
     while (client != NULL) {
         struct gate_feed_client *next = client->next;
         struct serve_events *e = (struct serve_events *)client;
-        struct serve_request *r = e->request;
-        if (e->begun) {
-            serve_events_forget(r);
-            serve_client_ops.end(r, true);
-        }
+        if (e->begun)
+            end_stream(e->request);
         client = next;
     }
 }

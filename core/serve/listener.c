@@ -285,8 +285,8 @@ static void on_sweep(struct gate_timer *timer)
 /* ---- life */
 
 struct gate_listener *gate_listener_create(h2o_context_t *ctx, struct gate_env *env,
-                                           const struct gate_auth *auth, gate_console_cb console,
-                                           int fd)
+                                           const struct gate_auth *auth,
+                                           const struct gate_console *console, int fd)
 {
     struct gate_listener *l = gate_calloc(1, sizeof *l);
     l->ctx = ctx;
@@ -294,7 +294,7 @@ struct gate_listener *gate_listener_create(h2o_context_t *ctx, struct gate_env *
     l->auth = auth;
     if (env->config->admin_key != NULL)
         l->admin_auth = gate_auth_create(gate_str_of(env->config->admin_key));
-    l->console = console;
+    l->console = *console;
     l->accept.ctx = ctx;
     l->accept.hosts = ctx->globalconf->hosts;
     h2o_vector_reserve(NULL, &ctx->storage, 1);

@@ -81,7 +81,10 @@ void serve_web_search(struct serve_request *r)
     }
     bool fine = read_search(r, tree, &search);
     gate_json_tree_free(tree);
+    const struct serve_start start = {
+        .dialect = gate_pool_default_dialect(gate_env_pool(r->conn->listener->env)),
+        .search = &search,
+    };
     if (fine)
-        serve_start_exchange(r, gate_pool_default_dialect(gate_env_pool(r->conn->listener->env)),
-                             &search);
+        serve_start_exchange(r, &start);
 }

@@ -3,14 +3,16 @@
  * loop, reads requests through libh2o, answers the small endpoints itself and hands API calls to
  * request/exchange. Used by worker.c. Files: listener.c (connections and their clocks),
  * downstream.c (one request: h2o <-> exchange), endpoints.c (which address does what), search.c
- * (web search), admin.c (/admin/api, handed to the control thread), http_errors.c (libh2o's own
- * refusals), auth.c (keys).
+ * (web search), admin.c (/admin/api, handed to the control thread), events.c (its live stream),
+ * chat.c (its chats, which stay on the worker), console.c (/<key>/ui and /ui/), session.c (the
+ * console's sessions), unknown.c (where there is nothing), http_errors.c (libh2o's own refusals),
+ * auth.c (keys).
  */
 #ifndef GATE_SERVE_SERVE_H
 #define GATE_SERVE_SERVE_H
 
-#include "request/env.h"
-#include "serve/auth.h"
+#include "request/auth.h"
+#include "request/console.h"
 
 struct gate_listener;
 struct st_h2o_globalconf_t;
@@ -19,15 +21,11 @@ struct st_h2o_context_t;
 /* Registers the handler and the error filter in a fresh h2o configuration of this worker. */
 void gate_serve_configure(struct st_h2o_globalconf_t *conf, const struct gate_config *config);
 
-/* Appends the page behind /<API_KEY>/ui. authority: host and port as the client addressed us. */
-typedef void (*gate_console_cb)(const struct gate_env *env, struct gate_str authority,
-                                struct gate_buf *out);
-
 /* Starts accepting on fd (owned from now on). ctx, env and auth belong to the worker and outlive
- * the listener. */
+ * the listener, as does what console works on. */
 struct gate_listener *gate_listener_create(struct st_h2o_context_t *ctx, struct gate_env *env,
-                                           const struct gate_auth *auth, gate_console_cb console,
-                                           int fd);
+                                           const struct gate_auth *auth,
+                                           const struct gate_console *console, int fd);
 /* No new connection, no new request on idle ones; running requests go on. */
 void gate_listener_drain(struct gate_listener *l);
 /* Requests that are not answered in full yet. */

@@ -3,6 +3,7 @@
 #define GATE_SERVE_INTERNAL_H
 
 #include "base/clock.h"
+#include "request/console.h"
 #include "request/exchange.h"
 #include "request/refusal.h"
 #include "serve/serve.h"
@@ -39,7 +40,7 @@ struct gate_listener {
     struct gate_env *env;
     const struct gate_auth *auth;
     struct gate_auth *admin_auth; /* NULL: auth opens the admin API too */
-    gate_console_cb console;
+    struct gate_console console;
     h2o_accept_ctx_t accept;
     h2o_socket_t *sock; /* NULL when draining */
     h2o_socket_cb
@@ -50,6 +51,7 @@ struct gate_listener {
     size_t
         unwatched_count; /* requests whose client cannot be watched because pipelined bytes wait */
     struct gate_timer sweep, accept_pause;
+    uint64_t unknown_until_ms; /* the place in time of the next refusal of what is unknown */
     bool draining, accepting;
 };
 
@@ -58,9 +60,11 @@ struct serve_request {
     h2o_generator_t gen; /* first */
     h2o_req_t *req;
     struct serve_conn *conn;
-    struct gate_exchange *exchange; /* NULL: answered here, or over */
-    struct serve_forward *forward;  /* NULL: does not wait for the admin API */
-    struct serve_events *events;    /* NULL: is not the live stream */
+    struct gate_exchange *exchange;         /* NULL: answered here, or over */
+    struct serve_forward *forward;          /* NULL: does not wait for the admin API */
+    struct serve_events *events;            /* NULL: is not the live stream */
+    struct gate_timer delay;                /* armed: the answer waits for it */
+    char session[GATE_CONSOLE_SESSION + 1]; /* id of the console's session that asks; "": none */
     struct gate_buf sending, pending;
     uint64_t started_us;
     uint64_t sending_since_ms;
@@ -91,9 +95,15 @@ struct serve_search {
     struct gate_str query;
     uint32_t rows;
 };
-/* search: NULL for a chat request. */
-void serve_start_exchange(struct serve_request *r, const struct gate_dialect_ops *dialect,
-                          const struct serve_search *search);
+/* How a request goes on its way. Zeroed members are what they say. */
+struct serve_start {
+    const struct gate_dialect_ops *dialect;
+    const struct serve_search *search; /* NULL: a chat request */
+    struct gate_stage_pin *stage;      /* NULL: what serves decides */
+    struct gate_str path;              /* that scripts and traces have; empty: the address */
+    struct gate_str key_name;          /* empty: "default" */
+};
+void serve_start_exchange(struct serve_request *r, const struct serve_start *how);
 /* How answers that come piece by piece are written; the client is the request. */
 extern const struct gate_client_ops serve_client_ops;
 /* From now on it is noticed when the client leaves. For requests whose answer comes later. */
@@ -106,8 +116,31 @@ void serve_refuse_method(struct serve_request *r, const char *allow);
 /* True: go on. Else the request has been answered. */
 bool serve_check_key(struct serve_request *r, const struct gate_auth *auth);
 
+/* console.c: entry and files of the console. False: to this client there is nothing at that
+ * address.
+ */
+bool serve_console(struct serve_request *r, struct gate_str path);
+
+/* session.c */
+enum serve_session {
+    SERVE_SESSION_NONE = 0, /* there is no cookie of ours */
+    SERVE_SESSION_OVER,     /* there is, but no session of it */
+    SERVE_SESSION_LIVES,    /* r->session is its id */
+};
+enum serve_session serve_find_session(struct serve_request *r);
+/* A proxy in front says that the client came to it by https. */
+bool serve_came_by_tls(const struct serve_request *r);
+/* Of a request that a session's cookie alone has let in: is it the console's own? True: go on. Else
+ * the request has been answered. */
+bool serve_check_origin(struct serve_request *r);
+
+/* unknown.c: 404, perhaps a while later. */
+void serve_refuse_unknown(struct serve_request *r);
+
 /* admin.c: everything below /admin/api */
 bool serve_is_admin(struct gate_str path);
+/* The address as it came, without the query, so that an encoded slash stays one. */
+struct gate_str serve_raw_path(const struct serve_request *r);
 void serve_admin(struct serve_request *r);
 /* The client is gone, or the answer is on its way. */
 void serve_forward_forget(struct serve_request *r);
@@ -118,6 +151,9 @@ void serve_events(struct serve_request *r);
 void serve_events_forget(struct serve_request *r);
 /* All streams of the worker end: it drains. */
 void serve_events_end(struct gate_listener *l);
+
+/* chat.c: POST /admin/api/chat, from somebody who may ask */
+void serve_chat(struct serve_request *r);
 
 /* search.c: POST /v1/tools/web_search */
 void serve_web_search(struct serve_request *r);

@@ -223,11 +223,14 @@ static enum gate_status build_request(void *instance, const struct gate_call *ca
 
 static void classify(void *instance, const struct gate_answer *answer, struct gate_verdict *out)
 {
+    const struct openai_block *block = openai_account_of(answer);
     struct openai_failure failure;
 
     (void)instance;
     openai_failure_read(host, answer, &failure);
     openai_failure_judge(&failure, out);
+    if (block != NULL)
+        openai_block_mask(block, out->message);
 }
 
 static enum gate_status models_request(void *instance, void *account,

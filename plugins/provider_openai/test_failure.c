@@ -263,6 +263,38 @@ START_TEST(test_message)
 }
 END_TEST
 
+/* The account's own key is found whatever it looks like. */
+START_TEST(test_own_key)
+{
+    static const char key[] = "AIzaSyA1b2C3", bare[] = "{\"error\":{\"message\":\"%*skey %s\"}}";
+    const struct gate_provider_ops *ops = gate_plugin.ops;
+    struct gate_credential credential = {GATE_CREDENTIAL_API_KEY, GATE_STR("AIzaSyA1b2C3")};
+    char body[1024];
+    struct gate_answer answer = {.size = sizeof answer, .status = 400};
+    struct gate_value *values;
+    struct gate_error err;
+    struct gate_verdict v;
+    void *instance;
+
+    ck_assert_int_eq(gate_plugin.init(fake_host(), NULL), GATE_OK);
+    ck_assert_int_eq(fake_instance_create(&gate_plugin, NULL, &values, &instance, &err), GATE_OK);
+    ck_assert_int_eq(ops->account_attach(instance, &credential, &answer.account, &err), GATE_OK);
+    /* Each position, also where the text is cut within the key. */
+    for (int at = 1; at < (int)sizeof v.message; at++) {
+        snprintf(body, sizeof body, bare, at, " ", key);
+        answer.body = gate_str_of(body);
+        memset(&v, 0, sizeof v);
+        ops->classify(instance, &answer, &v);
+        ck_assert_ptr_null(strstr(v.message, "AIzaSyA1"));
+        ck_assert(at > 300 || strstr(v.message, "key ************") != NULL);
+    }
+    answer.size = offsetof(struct gate_answer, account); /* a gateway that does not say */
+    ops->classify(instance, &answer, &v);
+    ops->account_detach(instance, answer.account);
+    fake_instance_destroy(&gate_plugin, values, instance);
+}
+END_TEST
+
 /* Cut to the verdict's size between two characters. */
 START_TEST(test_long_message)
 {
@@ -344,6 +376,7 @@ TCase *test_failure_case(void)
     tcase_add_test(tc, test_samples);
     tcase_add_test(tc, test_cut_anywhere);
     tcase_add_test(tc, test_message);
+    tcase_add_test(tc, test_own_key);
     tcase_add_test(tc, test_long_message);
     tcase_add_test(tc, test_transport);
     tcase_add_test(tc, test_recordings);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { KEY_SHORTEST = 8 /* less of a token at the end of a text tells nothing */ };
+
 void *openai_alloc(size_t n)
 {
     void *p = malloc(n > 0 ? n : 1);
@@ -109,6 +111,33 @@ void openai_block_destroy(const struct gate_host *host, struct openai_block *blo
         return;
     host->wipe(block->bytes, block->len);
     free(block);
+}
+
+/* The token of its authorization line; empty: it has none. */
+static struct gate_str token_of(const struct openai_block *block)
+{
+    static const struct gate_str begin = GATE_STR("authorization: Bearer ");
+    const char *at = memmem(block->bytes, block->len, begin.ptr, begin.len), *end;
+
+    if (at == NULL)
+        return GATE_STR("");
+    at += begin.len;
+    end = memchr(at, '\r', (size_t)(block->bytes + block->len - at));
+    return (struct gate_str){at, end != NULL ? (size_t)(end - at) : 0};
+}
+
+void openai_block_mask(const struct openai_block *block, char *text)
+{
+    struct gate_str token = token_of(block);
+    size_t left = strlen(text);
+
+    if (token.len < KEY_SHORTEST)
+        return;
+    for (; left >= KEY_SHORTEST; text++, left--) {
+        size_t len = left < token.len ? left : token.len; /* a text that was cut ends within it */
+        if (memcmp(text, token.ptr, len) == 0)
+            memset(text, '*', len);
+    }
 }
 
 /* A writer that compares what is written with an expected text. */

@@ -46,6 +46,17 @@ void openai_lines_wipe(const struct gate_host *host, struct openai_lines *lines)
 struct openai_block *openai_block_create(const struct openai_lines *lines);
 void openai_block_destroy(const struct gate_host *host, struct openai_block *block);
 
+/* Masks the block's token where a text of the service quotes it, whole or cut at the text's end. */
+void openai_block_mask(const struct openai_block *block, char *text);
+/* What the gateway says of the account that was asked, which its contract got later; NULL: it does
+ * not. */
+static inline void *openai_account_of(const struct gate_answer *answer)
+{
+    size_t needed = offsetof(struct gate_answer, account) + sizeof answer->account;
+
+    return answer->size >= needed ? answer->account : NULL;
+}
+
 /* Replaces the body's model when the call asks for another one; compares what the two names mean,
  * not how the body escapes them. Worker. GATE_ELIMIT: the name is too long. */
 enum gate_status openai_model_splice(const struct gate_host *host, const struct gate_call *call,

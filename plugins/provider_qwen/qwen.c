@@ -159,6 +159,16 @@ static void each_pattern(struct qwen_instance *instance,
     }
 }
 
+static unsigned credential_kinds(void *arg)
+{
+    const struct qwen_instance *instance = arg;
+    const unsigned key = 1u << GATE_CREDENTIAL_API_KEY, login = 1u << GATE_CREDENTIAL_OAUTH;
+
+    if (instance->plan == QWEN_PLANS)
+        return key | login;
+    return instance->plan == QWEN_OAUTH ? login : key;
+}
+
 struct claim_search {
     struct gate_str model;
     enum gate_claim result;
@@ -253,21 +263,15 @@ static enum gate_status build_request(void *instance, const struct gate_call *ca
     return openai_model_splice(host, call, out, err);
 }
 
-/* The account that answered, where the gateway says it: its contract got that later. */
-static const struct qwen_account *account_of(const struct gate_answer *answer)
-{
-    size_t needed = offsetof(struct gate_answer, account) + sizeof answer->account;
-
-    return answer->size >= needed ? answer->account : NULL;
-}
-
 static void classify(void *instance, const struct gate_answer *answer, struct gate_verdict *out)
 {
-    const struct qwen_account *account = account_of(answer);
+    const struct qwen_account *account = openai_account_of(answer);
     bool portal = account != NULL ? account->plan == QWEN_OAUTH
                                   : (served_plans(instance) & (1u << QWEN_OAUTH)) != 0;
 
     qwen_verdict(host, answer, portal, out);
+    if (account != NULL)
+        openai_block_mask(account->block, out->message);
 }
 
 static enum gate_status models_request(void *instance, void *account_arg,
@@ -313,6 +317,7 @@ static const struct gate_provider_ops ops = {
     .search_parse = qwen_search_parse,
     .credential_expires = qwen_credential_expires,
     .account_serves = account_serves,
+    .credential_kinds = credential_kinds,
 };
 
 GATE_EXPORT const struct gate_plugin gate_plugin = {

@@ -223,6 +223,9 @@ const bad = [
     ['GET', '/audit?from=2000&to=1000', undefined, 'invalid_value', /before/],
     ['GET', '/audit?from=2020-01-01&to=2026-01-01', undefined, 'invalid_value', /31 days/],
     ['GET', '/audit?kind=image', undefined, 'invalid_value', /chat, search/],
+    ['GET', '/audit?after=here', undefined, 'invalid_value', /next/],
+    ['GET', '/audit?limit=5001', undefined, 'invalid_value', /limit/],
+    ['GET', '/series?range=2h', undefined, 'invalid_value', /1h, 6h, 24h, 30d/],
     ['GET', '/requests?limit=201', undefined, 'invalid_value', /limit/],
     ['GET', '/requests?before=x', undefined, 'invalid_value', /before/],
 ];

@@ -108,8 +108,8 @@ test('stats and audit count, and survive a restart', async () => {
     assert.equal(again.served, 0);
 
     const sum = async (query) => {
-        const { rows, truncated } = await rig.ask('GET', `/audit?${query}`);
-        assert.equal(truncated, false);
+        const { rows, next } = await rig.ask('GET', `/audit?${query}`);
+        assert.equal(next, null);
         return rows.reduce((n, { count }) => n + count, 0);
     };
     const now = Date.now();
@@ -130,20 +130,108 @@ test('stats and audit count, and survive a restart', async () => {
     for (const row of rows) {
         assert.equal(row.at % 3600000, 0);
     }
+    // In pages: the same rows, each once.
+    const whole = (await rig.ask('GET', `/audit?from=${now - 900000}`)).rows;
+    assert.ok(whole.length >= 3);
+    const paged = [];
+    let next = '';
+    do {
+        const from = `from=${now - 900000}&limit=1&after=${encodeURIComponent(next)}`;
+        const page = await rig.ask('GET', `/audit?${from}`);
+        assert.ok(page.rows.length <= 1);
+        paged.push(...page.rows);
+        next = page.next;
+    } while (next !== null);
+    assert.deepEqual(paged, whole);
+});
+
+test('requests are listed and explained after a restart, in pages without holes or doubles', async () => {
+    const pages = async (query, limit) => {
+        const seen = [];
+        let next = '';
+        do {
+            const before = encodeURIComponent(next);
+            const page = await rig.ask('GET', `/requests?limit=${limit}&before=${before}&${query}`);
+            assert.ok(page.requests.length <= limit);
+            assert.equal(page.dropped, 0);
+            seen.push(...page.requests);
+            next = page.next;
+        } while (next !== null);
+        return seen;
+    };
+    const before = await pages('', 200);
+    assert.ok(before.length >= 32);
+    assert.deepEqual(await pages('', 3), before);
+    const { request } = await rig.ask('GET', '/requests/explained');
+    await rig.restart();
+    assert.deepEqual(await pages('', 200), before);
+    assert.deepEqual((await rig.ask('GET', '/requests/explained')).request, request);
+    assert.ok(request.passed_by.length >= 2);
+    // What came before the restart and after it is one list.
+    await chat('echo', 'after-restart');
+    const all = await pages('', 4);
+    assert.deepEqual([all[0].id, all.length], ['after-restart', before.length + 1]);
+    assert.deepEqual(all.slice(1), before);
+    assert.equal((await pages('model=echo&outcome=success', 7)).length, 31);
+    assert.equal((await pages('account=openai/b', 1)).length >= 1, true);
+    // Any row says where those behind it begin.
+    const { at, id } = all[5];
+    const rest = await rig.ask('GET', `/requests?limit=200&before=${at}-${id}`);
+    assert.deepEqual(rest.requests, all.slice(6));
+    assertError(await rig.call('GET', '/requests?before=17'), 400, { param: 'before' });
+    assertError(await rig.call('GET', '/requests/never-seen'), 404, { code: 'not_found' });
+});
+
+test('requests left today: of the services, null where one has no limit', async () => {
+    const left = async () => (await rig.ask('GET', '/stats')).accounts.requests_left_today;
+    const limit = (id, rpd) => rig.ask('PATCH', `/accounts/${id}`, { limits: { chat: { rpd } } });
+    assert.equal(await left(), null);
+    await limit('openai/0', 100);
+    assert.equal(await left(), null);
+    await limit('openai/b', 40);
+    const used = async (id) => (await rig.account(id)).quota.chat.requests_day.used;
+    const more = 140 - (await used('openai/0')) - (await used('openai/b'));
+    assert.equal(await left(), more); // a is full, and echo is no service's
+    await rig.ask('PATCH', '/accounts/openai/0', { enabled: false });
+    assert.equal(await left(), more - 100 + (await used('openai/0')));
+    await rig.ask('PATCH', '/accounts/openai/0', { enabled: true });
+    await limit('openai/0', 0);
+    assert.equal(await left(), null);
+});
+
+test('series: totals of the whole range', async () => {
+    const { today } = await rig.ask('GET', '/stats');
+    const { total, points } = await rig.ask('GET', '/series?range=24h');
+    for (const name of ['success', 'error', 'limited', 'cancelled', 'prompt_tokens']) {
+        const sum = points.reduce((n, point) => n + point[name], 0);
+        assert.equal(total[name], sum, name);
+    }
+    assert.equal(total.success, today.success);
+    const p95 = points.map((point) => point.p95_ms).filter((one) => one !== null);
+    assert.ok(total.p95_ms >= Math.min(...p95) && total.p95_ms <= Math.max(...p95));
+    assert.ok(total.p50_ms <= total.p95_ms);
+    const none = (await rig.ask('GET', '/series?range=1h&account=openai/none')).total;
+    assert.deepEqual([none.success, none.p50_ms, none.p95_ms, none.first_p50_ms], [0, null, null, null]);
 });
 
 test('providers and settings', async () => {
-    const { providers } = await rig.ask('GET', '/providers');
+    const { providers, names } = await rig.ask('GET', '/providers');
+    assert.deepEqual(names, ['research-model-v1']); // of the default MODEL_MAPPINGS
     const named = Object.fromEntries(providers.map((p) => [p.name, p]));
     assert.deepEqual(
         [named['qwen-oauth'].logins, named['qwen-oauth'].search, named.openai.logins],
         [true, true, false],
+    );
+    assert.deepEqual(
+        [named['qwen-oauth'].kinds, named.openai.kinds, named.echo.kinds],
+        [['login', 'import'], ['api_key'], []],
     );
     assert.deepEqual(named.echo.models, ['echo']);
     assert.equal(named.openai.accounts, 3);
     assert.equal(named.openai.dialect, 'openai_chat');
     const config = await rig.ask('GET', '/config');
     assert.equal(config.workers, 2);
+    assert.equal(config.listen_port, rig.gateway.port); // it was asked for any
     assert.equal(config.admin_key, false);
     assert.equal(config.storage.plugin, 'rocksdb');
     assert.equal(config.providers.find(({ name }) => name === 'openai').options.base_url, rig.mock.base);

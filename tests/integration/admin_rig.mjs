@@ -1,16 +1,20 @@
 // A gateway with every kind of account for the tests of the admin API: a login service for
 // qwen-oauth, a mock for openai, and a caller of /admin/api.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { LoginService } from '../upstream/oauth.mjs';
 import { API_KEY, Mock, startGateway, stopAll } from './helper.mjs';
 
 export class Rig {
-    static async start({ env = {}, dataDir, workers = 2, conf = {} } = {}) {
+    // key null: the gateway makes one itself, in dataDir.
+    static async start({ env = {}, dataDir, workers = 2, conf = {}, key = API_KEY } = {}) {
         const rig = new Rig();
         rig.login = await LoginService.start();
         rig.mock = await Mock.start();
         rig.options = {
             dataDir,
+            key,
             conf: {
                 'gateway.lua': `return { providers = { { name = "qwen-oauth", plugin = "qwen",
                     options = { plan = "oauth", auth_url = "${rig.login.origin()}",
@@ -25,13 +29,14 @@ export class Rig {
                 ...env,
             },
         };
-        rig.key = env.ADMIN_KEY ?? API_KEY;
         try {
             rig.gateway = await startGateway(rig.options);
         } catch (error) {
             await stopAll(rig.login, rig.mock);
             throw error;
         }
+        const made = () => readFileSync(join(dataDir, 'api_key'), 'utf8').trim();
+        rig.key = env.ADMIN_KEY ?? key ?? made();
         return rig;
     }
 

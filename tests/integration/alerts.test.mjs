@@ -93,6 +93,12 @@ test('an alert comes once, over a restart too, and its end is told', async () =>
     assert.equal(first.body.event, 'alert');
     assert.match(first.body.title, /openai\/0/);
     await until(() => hook.named('all_down:openai').length === 1);
+    const { alerts } = (await gateway.call({ method: 'GET', path: '/admin/api/alerts' })).json;
+    const coded = Object.fromEntries(alerts.map(({ name, code, values }) => [name, [code, values]]));
+    const [code, values] = coded['sign_in:openai/0'];
+    assert.deepEqual([code, values.account, values.alias], ['key_refused', 'openai/0', '0']);
+    assert.ok(first.body.text.startsWith(`${values.why}. `));
+    assert.deepEqual(coded['all_down:openai'], ['all_down', { provider: 'openai', n: 1 }]);
     await gateway.stop();
     assert.ok(!gateway.log.includes('hush-4711'), 'the address is in the log');
 

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "memory_storage.h"
-#include "record/audit.h"
+#include "record/audit_series.h"
 #include <check.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -95,9 +95,13 @@ static inline void count(struct gate_audit_batch *b, uint64_t now_ms, const char
 /* One query and what it found: a line for each row, and the sum of all. */
 struct asking {
     struct gate_audit *audit;
-    uint64_t from_ms, to_ms; /* to_ms 0: today */
-    struct gate_str account, outcome;
-    uint32_t limit; /* rows after which the callback stops; 0: none */
+    enum gate_audit_group group;
+    uint64_t from_ms, to_ms;
+    struct gate_str account, outcome; /* to look at; empty: all */
+    uint32_t limit;                   /* rows after which the callback stops; 0: none */
+    size_t most;                      /* records of one reading; 0: all at once */
+    struct gate_audit_place place;
+    uint32_t readings;
     enum gate_status status;
     struct gate_error err;
     struct gate_buf lines;
@@ -108,6 +112,9 @@ static inline bool take_row(void *ctx, const struct gate_audit_row *row)
 {
     struct asking *q = ctx;
     ck_assert_uint_ge(row->at_ms, q->last_at_ms);
+    if ((q->account.len > 0 && !gate_str_eq(q->account, row->account)) ||
+        (q->outcome.len > 0 && !gate_str_eq(q->outcome, row->outcome)))
+        return true;
     q->last_at_ms = row->at_ms;
     q->rows++;
     q->count += row->count;
@@ -125,14 +132,24 @@ static inline bool take_row(void *ctx, const struct gate_audit_row *row)
     return q->limit == 0 || q->rows < q->limit;
 }
 
+/* One reading after the other, each at the place where the last one ended. */
 static inline void run_query(struct gate_storage *s, void *arg)
 {
     struct asking *q = arg;
-    if (q->to_ms == 0)
-        q->status = gate_audit_today(q->audit, s, q->from_ms, take_row, q, &q->err);
-    else
-        q->status = gate_audit_query(q->audit, s, q->from_ms, q->to_ms, q->account, q->outcome,
-                                     take_row, q, &q->err);
+    const struct gate_audit_reading reading = {
+        .group = q->group,
+        .from_ms = q->from_ms,
+        .to_ms = q->to_ms,
+        .most = q->most > 0 ? q->most : SIZE_MAX,
+        .cb = take_row,
+        .ctx = q,
+    };
+    bool more = true;
+    for (q->status = GATE_OK; q->status == GATE_OK && more; q->readings++) {
+        q->status = gate_audit_read(q->audit, s, &reading, &q->place, &more, &q->err);
+        if (q->limit > 0 && q->rows >= q->limit)
+            break;
+    }
 }
 
 static inline void ask(struct fixture *f, struct asking *q)
@@ -152,6 +169,11 @@ static inline void expect(struct fixture *f, struct asking q, const char *lines)
     gate_buf_finish(&q.lines);
 }
 
+#define DAY_OF(ms)                                                                                 \
+    (struct asking)                                                                                \
+    {                                                                                              \
+        .group = GATE_AUDIT_BY_DAY, .from_ms = (ms), .to_ms = (ms) + 1                             \
+    }
 #define ALL                                                                                        \
     (struct asking)                                                                                \
     {                                                                                              \

@@ -76,6 +76,28 @@ struct check {
     uint64_t now_ms;
 };
 
+static const struct gate_alert_value values[] = {
+    {"why", {"say \"no\"", 8}, 0},
+    {"percent", {NULL, 0}, 93},
+};
+
+static void run_coded(void *arg)
+{
+    const struct gate_alert alert = {
+        .name = GATE_STR("q"),
+        .level = GATE_LOG_WARN,
+        .title = GATE_STR("t"),
+        .text = GATE_STR("x"),
+        .code = "quota_used",
+        .values = values,
+        .value_count = 2,
+    };
+    (void)arg;
+    gate_alerts_begin(alerts);
+    gate_alerts_add(alerts, &alert);
+    gate_alerts_end(alerts, AT(1));
+}
+
 static void run_check(void *arg)
 {
     struct check *c = arg;
@@ -160,13 +182,26 @@ static void expect_record(const char *name, const char *expected)
 
 /* ---- */
 
+START_TEST(code_and_values_are_for_other_languages)
+{
+    gate_control_call(control, run_coded, NULL);
+    expect_json("[{\"name\":\"q\",\"level\":\"warn\",\"title\":\"t\",\"text\":\"x\",\"code\":"
+                "\"quota_used\","
+                "\"values\":{\"why\":\"say \\\"no\\\"\",\"percent\":93},\"since\":1700000060000}]");
+    check("q", 2);
+    expect_json("[{\"name\":\"q\",\"level\":\"warn\",\"title\":\"title of q\",\"text\":\"text of "
+                "q\",\"code\":null,"
+                "\"values\":{},\"since\":1700000060000}]");
+}
+END_TEST
+
 START_TEST(told_once_and_recovered_once)
 {
     char text[512];
     check("", 0);
     check("a", 1);
     expect_json("[{\"name\":\"a\",\"level\":\"warn\",\"title\":\"title of a\",\"text\":\"text of "
-                "a\",\"since\":1700000060000}]");
+                "a\",\"code\":null,\"values\":{},\"since\":1700000060000}]");
     expect_record("a", "{\"since\":1700000060000,\"level\":\"warn\",\"title\":\"title of a\"}");
     ck_assert_uint_eq(log_count(log_fd, "WARN alert: title of a: text of a\n"), 1);
     check("a", 2);
@@ -197,9 +232,11 @@ START_TEST(a_restart_repeats_nothing)
         start();
         check("b a", i);
     }
-    expect_json("[{\"name\":\"a\",\"level\":\"warn\",\"title\":\"title of a\",\"text\":\"text of "
-                "a\",\"since\":1700000000000},{\"name\":\"b\",\"level\":\"warn\",\"title\":\"title "
-                "of b\",\"text\":\"text of b\",\"since\":1700000000000}]");
+    expect_json(
+        "[{\"name\":\"a\",\"level\":\"warn\",\"title\":\"title of a\",\"text\":\"text of "
+        "a\",\"code\":null,\"values\":{},\"since\":1700000000000},{\"name\":\"b\",\"level\":"
+        "\"warn\",\"title\":\"title "
+        "of b\",\"text\":\"text of b\",\"code\":null,\"values\":{},\"since\":1700000000000}]");
     EXPECT_NOTICES("a b", 5, "alert a", "alert b");
     ck_assert_uint_eq(log_count(log_fd, "alert: title of"), 3);
 }
@@ -212,8 +249,9 @@ START_TEST(a_recovery_while_stopped_is_told)
     stop();
     start();
     expect_json("[{\"name\":\"a\",\"level\":\"warn\",\"title\":\"title of a\",\"text\":\"\","
-                "\"since\":1700000000000},{\"name\":\"b\",\"level\":\"warn\",\"title\":\"title of "
-                "b\",\"text\":\"\",\"since\":1700000000000}]");
+                "\"code\":null,\"values\":{},\"since\":1700000000000},{\"name\":\"b\",\"level\":"
+                "\"warn\",\"title\":\"title of "
+                "b\",\"text\":\"\",\"code\":null,\"values\":{},\"since\":1700000000000}]");
     check("b", 3 * 24 * 60);
     EXPECT_NOTICES("b", 3 * 24 * 60 + 1, "alert a", "alert b", "recovery a");
     ck_assert_uint_eq(log_count(log_fd, "recovered after 3 d 0 h: title of a\n"), 1);
@@ -234,7 +272,7 @@ START_TEST(switched_off_only_the_console_knows)
     start();
     check("new", 1);
     expect_json("[{\"name\":\"new\",\"level\":\"warn\",\"title\":\"title of new\",\"text\":\"text "
-                "of new\",\"since\":1700000060000}]");
+                "of new\",\"code\":null,\"values\":{},\"since\":1700000060000}]");
     check("", 2);
     expect_json("[]");
     check("new", 3);
@@ -305,7 +343,7 @@ START_TEST(new_words_are_no_new_alert)
     check("a", 0);
     gate_control_call(control, run_check, &c);
     expect_json("[{\"name\":\"a\",\"level\":\"error\",\"title\":\"worse \\\"now\\\"\",\"text\":"
-                "\"other\\nadvice\",\"since\":1700000000000}]");
+                "\"other\\nadvice\",\"code\":null,\"values\":{},\"since\":1700000000000}]");
     expect_record("a", "{\"since\":1700000000000,\"level\":\"error\",\"title\":\"worse "
                        "\\\"now\\\"\"}");
     stop();
@@ -376,7 +414,8 @@ START_TEST(damaged_records_are_replaced)
                          GATE_STR("{\"since\":5,\"level\":\"error\",\"title\":\"t\"}"));
     start();
     ck_assert_uint_eq(log_count(log_fd, "is damaged and will be replaced"), 3);
-    expect_json("[{\"name\":\"d\",\"level\":\"error\",\"title\":\"t\",\"text\":\"\",\"since\":5}]");
+    expect_json("[{\"name\":\"d\",\"level\":\"error\",\"title\":\"t\",\"text\":\"\",\"code\":null,"
+                "\"values\":{},\"since\":5}]");
     check("a", 0);
     expect_record("a", "{\"since\":1700000000000,\"level\":\"warn\",\"title\":\"title of a\"}");
     expect_record("d", NULL);
@@ -403,6 +442,7 @@ int main(void)
     Suite *suite = suite_create("alerts");
     TCase *tc = tcase_create("checks");
     tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_test(tc, code_and_values_are_for_other_languages);
     tcase_add_test(tc, told_once_and_recovered_once);
     tcase_add_test(tc, a_restart_repeats_nothing);
     tcase_add_test(tc, a_recovery_while_stopped_is_told);

@@ -23,13 +23,14 @@ START_TEST(sums_by_minute_and_day)
            "+1 chat limited:rpm|qwen/0 1 10 3 1\n"
            "+1 search success|qwen/1 1 0 0 0\n"
            "+9 chat cancelled|- 1 10 3 1\n");
-    expect(&f, (struct asking){.from_ms = NOW},
+    expect(&f, DAY_OF(NOW),
            "+360 chat cancelled|- 1 10 3 1\n"
            "+360 chat limited:rpm|qwen/0 1 10 3 1\n"
            "+360 chat success|qwen/0 3 30 9 4\n"
            "+360 search success|qwen/1 1 0 0 0\n");
     /* Sums that are 0 take no record. */
     ck_assert_uint_eq(memory_storage_count(&f.memory, GATE_KEY_AUDIT), 3 * 4 + 1);
+    ck_assert_uint_eq(memory_storage_count(&f.memory, GATE_KEY_HOUR), 3 * 4 + 1);
     ck_assert_uint_eq(memory_storage_count(&f.memory, GATE_KEY_DAY), 3 * 4 + 1);
 
     /* Later flushes add to them. */
@@ -142,8 +143,7 @@ START_TEST(days_end_in_the_zone)
     count(b, midnight + DAY - 1, "a", "success");
     count(b, midnight + DAY, "a", "success");
     flush(&f);
-    struct asking today = {.from_ms = NOW}, next = {.from_ms = midnight},
-                  third = {.from_ms = midnight + DAY};
+    struct asking today = DAY_OF(NOW), next = DAY_OF(midnight), third = DAY_OF(midnight + DAY);
     ask(&f, &today);
     ask(&f, &next);
     ask(&f, &third);
@@ -223,30 +223,117 @@ START_TEST(foreign_records_are_passed_over)
 }
 END_TEST
 
-START_TEST(answer_has_a_bound)
+START_TEST(hours_have_sums_of_their_own)
 {
     struct fixture f;
-    char key[128];
     start(&f, 0);
-    for (unsigned i = 0; i <= GATE_AUDIT_MAX_ANSWER; i++) {
-        snprintf(key, sizeof key, "%s%08x/chat/success/%06u n", GATE_KEY_AUDIT,
-                 (unsigned)(NOW / MINUTE), i);
+    struct gate_audit_batch *b = gate_audit_batch_create(f.audit);
+    count(b, NOW, "a", "success");
+    count(b, NOW + 59 * MINUTE, "a", "success");
+    count(b, NOW + 60 * MINUTE, "a", "success");
+    count(b, NOW + 61 * MINUTE, "a", "cancelled");
+    flush(&f);
+    struct asking q = ALL;
+    q.group = GATE_AUDIT_BY_HOUR;
+    expect(&f, q,
+           "+0 chat success|a 2 20 6 3\n"
+           "+60 chat cancelled|a 1 10 3 1\n"
+           "+60 chat success|a 1 10 3 1\n");
+    q.from_ms = NOW + 1;
+    q.to_ms = NOW + 61 * MINUTE;
+    q.outcome = GATE_STR("success");
+    expect(&f, q, "+60 chat success|a 1 10 3 1\n");
+    gate_audit_batch_destroy(b);
+    stop(&f);
+}
+END_TEST
+
+/* However small the slices, each row is seen once and whole. */
+START_TEST(readings_go_on_where_they_ended)
+{
+    struct fixture f;
+    char account[32];
+    start(&f, 0);
+    struct gate_audit_batch *b = gate_audit_batch_create(f.audit);
+    for (int i = 0; i < 300; i++) {
+        snprintf(account, sizeof account, "a %d!/%d", i % 7, i);
+        count(b, NOW + (uint64_t)(i % 5) * MINUTE, account, i % 2 ? "success" : "error:x");
+    }
+    flush(&f);
+    snprintf(account, sizeof account, "%08x", (unsigned)(NOW / MINUTE));
+    for (int i = 0; i < 40; i++) { /* more than a slice of what is no row */
+        char key[64];
+        snprintf(key, sizeof key, "%s%s/chat/junk%02d", GATE_KEY_AUDIT, account, i);
         memory_storage_write(&f.memory, key, GATE_STR("1"));
     }
+    struct asking whole = ALL;
+    ask(&f, &whole);
+    ck_assert_uint_eq(whole.rows, 300);
+    for (size_t most = 1; most < 60; most += 7) {
+        struct asking q = ALL;
+        q.most = most;
+        ask(&f, &q);
+        ck_assert_uint_eq(q.rows, 300);
+        ck_assert_uint_ge(q.readings, 1200 / 60);
+        ck_assert_uint_eq(q.lines.len, whole.lines.len);
+        ck_assert_mem_eq(q.lines.ptr, whole.lines.ptr, q.lines.len);
+        gate_buf_finish(&q.lines);
+    }
+    gate_buf_finish(&whole.lines);
+    gate_audit_batch_destroy(b);
+    stop(&f);
+}
+END_TEST
+
+START_TEST(a_page_ends_behind_its_last_row)
+{
+    struct fixture f;
+    char account[32];
+    start(&f, 0);
+    struct gate_audit_batch *b = gate_audit_batch_create(f.audit);
+    for (int i = 0; i < 20; i++) {
+        snprintf(account, sizeof account, "a/%02d", i);
+        count(b, NOW, account, "success");
+    }
+    flush(&f);
     struct asking q = ALL;
-    ask(&f, &q);
-    ck_assert_int_eq(q.status, GATE_ELIMIT);
-    ck_assert_uint_eq(q.rows, GATE_AUDIT_MAX_ANSWER);
+    q.limit = 7;
+    for (uint64_t rows = 7; rows <= 20; rows += 7, q.limit += 7) {
+        if (rows == 7)
+            ask(&f, &q);
+        else
+            gate_store_call(f.store, run_query, &q);
+        ck_assert_uint_eq(q.rows, rows);
+        struct gate_audit_place same;
+        ck_assert(gate_audit_place_read((struct gate_str){q.place.bytes, q.place.len}, &same));
+        ck_assert_uint_eq(same.len, q.place.len);
+    }
+    gate_store_call(f.store, run_query, &q);
+    ck_assert_uint_eq(q.rows, 20);
+    gate_buf_append_byte(&q.lines, '\0');
+    for (int i = 0; i < 20; i++) {
+        snprintf(account, sizeof account, "|a/%02d ", i);
+        const char *at = strstr(q.lines.ptr, account);
+        ck_assert_ptr_nonnull(at);
+        ck_assert_ptr_null(strstr(at + 1, account));
+    }
     gate_buf_finish(&q.lines);
-    /* Exactly as many as it may hold. */
-    pthread_mutex_lock(&f.memory.lock);
-    memory_storage_remove(&f.memory, gate_str_of(key));
-    pthread_mutex_unlock(&f.memory.lock);
-    q = ALL;
+    static const char *const wrong[] = {"", "!", "12345678", "1234567g/chat!", "12345678/chat"};
+    struct gate_audit_place place;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ck_assert(!gate_audit_place_read(gate_str_of(wrong[i]), &place));
+    /* A place before or behind what is asked for. */
+    q = (struct asking){.from_ms = NOW, .to_ms = NOW + MINUTE};
+    ck_assert(gate_audit_place_read(GATE_STR("00000000!"), &q.place));
     ask(&f, &q);
-    ck_assert_int_eq(q.status, GATE_OK);
-    ck_assert_uint_eq(q.rows, GATE_AUDIT_MAX_ANSWER);
+    ck_assert_uint_eq(q.rows, 20);
     gate_buf_finish(&q.lines);
+    q = (struct asking){.from_ms = NOW, .to_ms = NOW + MINUTE};
+    ck_assert(gate_audit_place_read(GATE_STR("ffffffff!"), &q.place));
+    ask(&f, &q);
+    ck_assert_uint_eq(q.rows, 0);
+    gate_buf_finish(&q.lines);
+    gate_audit_batch_destroy(b);
     stop(&f);
 }
 END_TEST
@@ -264,7 +351,7 @@ START_TEST(rows_live_as_long_as_they_are_kept)
     expect(&f, ALL, "+0 chat success|a 1 10 3 1\n");
     memory_storage_set_now(&f.memory, NOW + RETENTION_DAYS * DAY);
     expect(&f, ALL, "");
-    expect(&f, (struct asking){.from_ms = NOW}, "");
+    expect(&f, DAY_OF(NOW), "");
     gate_audit_batch_destroy(b);
     stop(&f);
 }
@@ -338,7 +425,9 @@ int main(void)
     tcase_add_test(tests, days_end_in_the_zone);
     tcase_add_test(tests, absurd_numbers_do_not_wrap);
     tcase_add_test(tests, foreign_records_are_passed_over);
-    tcase_add_test(tests, answer_has_a_bound);
+    tcase_add_test(tests, hours_have_sums_of_their_own);
+    tcase_add_test(tests, readings_go_on_where_they_ended);
+    tcase_add_test(tests, a_page_ends_behind_its_last_row);
     tcase_add_test(tests, rows_live_as_long_as_they_are_kept);
     tcase_add_test(tests, old_rows_are_removed_in_pieces);
     suite_add_tcase(suite, tests);

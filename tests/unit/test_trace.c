@@ -7,6 +7,23 @@ enum { NOW_S = 1795400000 };
 
 static const uint64_t NOW = (uint64_t)NOW_S * 1000;
 
+/* What is asked for by an account is found by its id. */
+START_TEST(names_of_accounts_are_whole)
+{
+    char id[GATE_ACCOUNT_MAX_ID + 1], alias[GATE_ACCOUNT_MAX_ALIAS + 1];
+    struct gate_steps steps = {.attempts = NULL};
+    memset(id, 'i', sizeof id - 1);
+    memset(alias, 'a', sizeof alias - 1);
+    id[sizeof id - 1] = alias[sizeof alias - 1] = '\0';
+    struct gate_account account = {.id = id};
+    const struct gate_entry entry = {.account = &account, .alias = alias};
+    const struct gate_trace_attempt *a = gate_steps_attempt(&steps, &entry);
+    ck_assert_str_eq(a->id, id);
+    ck_assert_str_eq(a->alias, alias);
+    gate_steps_finish(&steps);
+}
+END_TEST
+
 /* ---- snapshots */
 
 START_TEST(a_snapshot_says_what_the_accounts_say)
@@ -120,6 +137,22 @@ START_TEST(one_pass_a_second_serves_all_requests)
         gate_trace_ring_accounts(r, f.table, &f.quota, GATE_USAGE_SEARCH, NOW + 500);
     ck_assert_ptr_ne(search, add(r, &f, NOW + 500)->input.accounts);
     gate_trace_accounts_release(search);
+    gate_trace_ring_destroy(r);
+    pool_fixture_close(&f);
+}
+END_TEST
+
+/* Whoever asks again sees only what came since. */
+START_TEST(traces_have_numbers)
+{
+    struct pool_fixture f;
+    pool_fixture_open(&f, 2);
+    struct gate_trace_ring *r = gate_trace_ring_create();
+    ck_assert_uint_eq(gate_trace_ring_made(r), 0);
+    for (uint64_t i = 1; i <= 3 * GATE_TRACE_RING; i++) {
+        add(r, &f, NOW + i);
+        ck_assert_uint_eq(gate_trace_ring_made(r), i);
+    }
     gate_trace_ring_destroy(r);
     pool_fixture_close(&f);
 }
@@ -263,7 +296,9 @@ int main(void)
     Suite *s = suite_create("trace");
     TCase *c = tcase_create("trace");
     tcase_set_timeout(c, 60);
+    tcase_add_test(c, names_of_accounts_are_whole);
     tcase_add_test(c, a_snapshot_says_what_the_accounts_say);
+    tcase_add_test(c, traces_have_numbers);
     tcase_add_test(c, made_up_accounts_are_copied);
     tcase_add_test(c, one_pass_a_second_serves_all_requests);
     tcase_add_test(c, old_traces_lose_their_snapshots_at_the_bound);

@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define GATE_ABI_MAJOR 1
-#define GATE_ABI_MINOR 2
+#define GATE_ABI_MINOR 3
 
 #define GATE_EXPORT __attribute__((visibility("default")))
 
@@ -470,6 +470,13 @@ struct gate_provider_ops {
     /* Any thread: does this account serve the model, of those that the instance claims? NULL: every
      * account serves all of them. Pure. */
     bool (*account_serves)(void *instance, void *account, struct gate_str model);
+
+    /* Since 1.3. */
+
+    /* Control thread. Which credentials accounts of this instance can have, as its options stand:
+     * bits 1 << gate_credential_kind. What is not among them account_attach refuses. NULL: an API
+     * key where there is build_request, and a login where there is login_begin_request. */
+    unsigned (*credential_kinds)(void *instance);
 };
 
 /* ---------------------------------------------------------------- stream events */

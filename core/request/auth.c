@@ -1,17 +1,27 @@
-#include "serve/auth.h"
+#include "request/auth.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 enum { SALT = 64 };
 
+/* A key that is right. Never changed once workers see it, and freed at the end alone: somebody may
+ * be comparing with it. */
+struct key {
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    struct key *before;    /* NULL: the first */
+    uint64_t old_until_ms; /* so long the one before is right too */
+};
+
 /* One SHA-256 block of secret salt in front of the key makes the digests useless to whoever times
  * the comparison, and costs the same for every key of the same number of blocks. */
 struct gate_auth {
     SHA256_CTX salted;
-    unsigned char digest[SHA256_DIGEST_LENGTH];
+    struct key *_Atomic key;
 };
 
 #pragma GCC diagnostic push
@@ -28,13 +38,13 @@ static void digest_of(const struct gate_auth *auth, struct gate_str key, unsigne
 struct gate_auth *gate_auth_create(struct gate_str key)
 {
     unsigned char salt[SALT];
-    struct gate_auth *auth = gate_alloc(sizeof *auth);
+    struct gate_auth *auth = gate_calloc(1, sizeof *auth);
     if (getrandom(salt, sizeof salt, 0) != sizeof salt)
         abort(); /* no randomness: no safe way to go on */
     SHA256_Init(&auth->salted);
     SHA256_Update(&auth->salted, salt, sizeof salt);
     gate_wipe(salt, sizeof salt);
-    digest_of(auth, key, auth->digest);
+    gate_auth_change(auth, key, 0);
     return auth;
 }
 
@@ -44,15 +54,33 @@ void gate_auth_destroy(struct gate_auth *auth)
 {
     if (auth == NULL)
         return;
+    for (struct key *k = atomic_load(&auth->key), *before; k != NULL; k = before) {
+        before = k->before;
+        gate_wipe(k, sizeof *k);
+        free(k);
+    }
     gate_wipe(auth, sizeof *auth);
     free(auth);
+}
+
+void gate_auth_change(struct gate_auth *auth, struct gate_str key, uint64_t old_until_ms)
+{
+    struct key *made = gate_calloc(1, sizeof *made);
+    digest_of(auth, key, made->digest);
+    made->before = atomic_load(&auth->key);
+    made->old_until_ms = made->before != NULL ? old_until_ms : 0;
+    atomic_store(&auth->key, made);
 }
 
 bool gate_auth_key_matches(const struct gate_auth *auth, struct gate_str key)
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
+    const struct key *right = atomic_load_explicit(&auth->key, memory_order_acquire);
     digest_of(auth, key, digest);
-    return CRYPTO_memcmp(digest, auth->digest, sizeof digest) == 0;
+    if (CRYPTO_memcmp(digest, right->digest, sizeof digest) == 0)
+        return true;
+    return right->old_until_ms > 0 && gate_clock_wall_ms() < right->old_until_ms &&
+           CRYPTO_memcmp(digest, right->before->digest, sizeof digest) == 0;
 }
 
 enum gate_auth_result gate_auth_bearer(const struct gate_auth *auth, struct gate_str value)
