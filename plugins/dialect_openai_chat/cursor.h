@@ -91,8 +91,8 @@ static inline bool ends_scalar(char c)
     return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Reads one value. Where none is, gives up, so that every loop over values ends. */
-static inline struct value read_value(struct cursor *c)
+/* The general case of read_value. */
+static inline struct value read_any_value(struct cursor *c)
 {
     const char *start;
 
@@ -107,14 +107,34 @@ static inline struct value read_value(struct cursor *c)
     } else if (*c->p == '{' || *c->p == '[') {
         skip_nested(c);
     } else {
-        while (c->p < c->end && !ends_scalar(*c->p))
-            c->p++;
-        if (c->p == start) {
+        const char *p = start;
+
+        while (p < c->end && !ends_scalar(*p))
+            p++;
+        c->p = p;
+        if (p == start) {
             give_up(c);
             return (struct value){start, 0};
         }
     }
     return (struct value){start, (size_t)(c->p - start)};
+}
+
+/* Reads one value. Where none is, gives up, so that every loop over values ends. Most are strings
+ * without escapes, and stand just here. */
+static inline struct value read_value(struct cursor *c)
+{
+    const char *start = c->p;
+
+    if (start < c->end && *start == '"') {
+        const char *mark = gate_json_mark(start + 1, c->end);
+
+        if (mark < c->end && *mark == '"') {
+            c->p = mark + 1;
+            return (struct value){start, (size_t)(c->p - start)};
+        }
+    }
+    return read_any_value(c);
 }
 
 /* Enters the object or array that c stands on. */
@@ -127,9 +147,8 @@ static inline bool enter(struct cursor *c, char open)
     return true;
 }
 
-/* Moves to the next member of the object that c is in; c then stands before its value. False: the
- * object is over and c stands behind it. */
-static inline bool next_member(struct cursor *c, struct value *key)
+/* The general case of next_member. */
+static inline bool next_any_member(struct cursor *c, struct value *key)
 {
     skip_space(c);
     if (c->p < c->end && *c->p == ',') {
@@ -153,6 +172,25 @@ static inline bool next_member(struct cursor *c, struct value *key)
     }
     c->p++;
     return true;
+}
+
+/* Moves to the next member of the object that c is in; c then stands before its value. False: the
+ * object is over and c stands behind it. Services write no spaces. */
+static inline bool next_member(struct cursor *c, struct value *key)
+{
+    const char *p = c->p, *mark;
+
+    if (p < c->end && *p == ',')
+        p++;
+    if (p < c->end && *p == '"') {
+        mark = gate_json_mark(p + 1, c->end);
+        if (c->end - mark > 1 && mark[0] == '"' && mark[1] == ':') {
+            *key = (struct value){p + 1, (size_t)(mark - p - 1)};
+            c->p = mark + 2;
+            return true;
+        }
+    }
+    return next_any_member(c, key);
 }
 
 /* Moves to the next element of the array that c is in. False: the array is over. */

@@ -90,7 +90,14 @@ static void skip_nested(struct reader *r)
         fail(r);
 }
 
-static inline struct gate_str read_value(struct reader *r)
+static inline bool is_scalar(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' ||
+           c == 'E';
+}
+
+/* The general case of read_value. */
+static struct gate_str read_any_value(struct reader *r)
 {
     skip_space(r);
     const char *start = r->at;
@@ -103,19 +110,35 @@ static inline struct gate_str read_value(struct reader *r)
     if (*start == '{' || *start == '[') {
         skip_nested(r);
     } else {
-        while (r->at < r->end &&
-               ((*r->at >= '0' && *r->at <= '9') || (*r->at >= 'a' && *r->at <= 'z') ||
-                *r->at == '-' || *r->at == '+' || *r->at == '.' || *r->at == 'E'))
-            r->at++;
+        const char *p = start;
+        while (p < r->end && (unsigned char)(*p - '0') < 10)
+            p++;
+        while (p < r->end && is_scalar(*p))
+            p++;
+        r->at = p;
         if (r->at == start)
             fail(r);
     }
     return (struct gate_str){start, (size_t)(r->at - start)};
 }
 
-/* Walks an object whose '{' was consumed: true and the member's name with its quotes, the value
- * being next; false at the closing brace, which is consumed. */
-static inline bool next_member(struct reader *r, bool *first, struct gate_str *name)
+/* Most values are strings without escapes, and stand just here. */
+static inline struct gate_str read_value(struct reader *r)
+{
+    const char *start = r->at;
+
+    if (start < r->end && *start == '"') {
+        const char *mark = gate_json_mark(start + 1, r->end);
+        if (mark < r->end && *mark == '"') {
+            r->at = mark + 1;
+            return (struct gate_str){start, (size_t)(r->at - start)};
+        }
+    }
+    return read_any_value(r);
+}
+
+/* The general case of next_member. */
+static bool next_any_member(struct reader *r, bool *first, struct gate_str *name)
 {
     skip_space(r);
     if (r->at < r->end && *r->at == '}' && !r->failed) {
@@ -133,6 +156,28 @@ static inline bool next_member(struct reader *r, bool *first, struct gate_str *n
     expect(r, ':');
     skip_space(r);
     return !r->failed;
+}
+
+/* Walks an object whose '{' was consumed: true and the member's name with its quotes, the value
+ * being next; false at the closing brace, which is consumed. Services write no spaces. */
+static inline bool next_member(struct reader *r, bool *first, struct gate_str *name)
+{
+    const char *p = r->at, *mark;
+
+    if (!*first && p < r->end && *p == ',')
+        p++;
+    else if (!*first)
+        return next_any_member(r, first, name);
+    if (p < r->end && *p == '"') {
+        mark = gate_json_mark(p + 1, r->end);
+        if (r->end - mark > 2 && mark[0] == '"' && mark[1] == ':' && (unsigned char)mark[2] > ' ') {
+            *first = false;
+            *name = (struct gate_str){p, (size_t)(mark + 1 - p)};
+            r->at = mark + 2;
+            return true;
+        }
+    }
+    return next_any_member(r, first, name);
 }
 
 /* The same for an array: true when an element is next. */

@@ -368,6 +368,7 @@ export const base = {
     'gw.key.own': 'ADMIN_KEY',
     'gw.key.shared': 'API_KEY, the clients’ key',
     'gw.warnings': 'Warnings',
+    'gw.licenses': 'Licences of what the console is made of',
 
     'key.title': 'API key',
     'key.file': 'Made by the gateway and kept in {file}.',

@@ -362,6 +362,7 @@ export const base = {
     'gw.key.own': 'ADMIN_KEY',
     'gw.key.shared': 'API_KEY，即客户端密钥',
     'gw.warnings': '警告',
+    'gw.licenses': '控制台所用软件的许可证',
 
     'key.title': 'API 密钥',
     'key.file': '由网关生成，保存在 {file}。',

@@ -41,6 +41,9 @@ export function Gateway() {
                     ))}
                 </dl>
             )}
+            <p class="hint panel-note">
+                <a href="licenses.txt">{t('gw.licenses')}</a>
+            </p>
             {data && data.warnings.length > 0 && (
                 <ul class="warnings" aria-label={t('gw.warnings')}>
                     {data.warnings.map((one) => (
