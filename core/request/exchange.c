@@ -119,6 +119,7 @@ static void release(struct gate_exchange *x)
     gate_steps_finish(&x->steps);
     free(x->reason);
     free(x->limits);
+    free(x->route_headers);
     note_script(x);
     gate_script_pin_drop(x->script);
     gate_table_pin_drop(x->pin);
@@ -220,8 +221,10 @@ struct gate_exchange *gate_exchange_create(const struct gate_exchange_input *inp
     x->kind = input->kind;
     x->in.header_count =
         input->header_count < EXCHANGE_MAX_HEADERS ? input->header_count : EXCHANGE_MAX_HEADERS;
-    if (x->in.header_count > 0)
+    if (x->in.header_count > 0) {
+        x->route_headers = gate_alloc(x->in.header_count * sizeof x->route_headers[0]);
         memcpy(x->route_headers, input->headers, x->in.header_count * sizeof x->route_headers[0]);
+    }
     x->in.headers = x->route_headers;
     x->first_us = -1;
     gate_buf_init(&x->hold,

@@ -40,7 +40,7 @@ struct exchange_wait;
 struct gate_exchange {
     struct gate_exchange_input in;
     struct gate_request_facts facts;
-    struct gate_header route_headers[EXCHANGE_MAX_HEADERS];
+    struct gate_header *route_headers; /* those of in; owned, NULL: none */
     enum gate_usage_kind kind;
     char *model; /* as the client asked, decoded; "" for a search */
     struct exchange_target *targets;

@@ -12,7 +12,7 @@ import { LOAD, Missing, PROXY, cpuTicks, root, sleep, stop } from './processes.m
 const usage = `Usage: ./dev bench [--only NAME,...] [--rounds N] [--quick] [--no-gateway] [--json FILE]
 
   --only NAME,...  some of: ${Object.keys(measures).join(', ')}
-  --rounds N       rounds of each measure (9); medians are reported
+  --rounds N       rounds of each measure (12); medians are reported
   --quick          5 rounds, shorter, to see the tendency
   --no-gateway     direct and nginx only: what the machine gives
   --json FILE      write the numbers of all rounds too
@@ -32,7 +32,7 @@ function readOptions() {
     if (unknown.length) {
         throw new Error(`--only: unknown measure ${unknown.join(', ')}`);
     }
-    const rounds = Number(values.rounds ?? (values.quick ? 5 : 9));
+    const rounds = Number(values.rounds ?? (values.quick ? 5 : 12));
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
         throw new Error('--rounds: a number from 1 to 1000 is expected');
     }
