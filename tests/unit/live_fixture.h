@@ -193,6 +193,32 @@ static inline void must_switch(struct world *w, const char *lua)
 
 /* ---- looking */
 
+/* The keys that the configurations of the tests name. */
+static inline void world_set_keys(void)
+{
+    setenv("K1", "key-1", 1);
+    setenv("K2", "key-2", 1);
+    setenv("BAD", "bad-key", 1);
+    setenv("LOGIN", "{\"access_token\":\"first\"}", 1);
+}
+
+/* Adds an account as a person does. */
+static inline struct gate_member *world_add_stored(struct world *w, const char *provider,
+                                                   const char *name, const char *secret)
+{
+    struct gate_error err = {.message = ""};
+    struct gate_member *m;
+    const struct gate_member_new n = {
+        .instance = gate_str_of(provider),
+        .name = gate_str_of(name),
+        .origin = "added",
+        .kind = GATE_CREDENTIAL_API_KEY,
+        .secret = gate_str_of(secret),
+    };
+    must(gate_roster_add(w->roster, &n, &m, &err), &err);
+    return m;
+}
+
 static inline struct gate_member *member(const struct world *w, const char *id)
 {
     struct gate_member *m = gate_roster_find(w->roster, gate_str_of(id));

@@ -13,25 +13,7 @@ static struct world world, *const w = &world;
 static void setup(void)
 {
     fixture_setup();
-    setenv("K1", "key-1", 1);
-    setenv("K2", "key-2", 1);
-    setenv("BAD", "bad-key", 1);
-    setenv("LOGIN", "{\"access_token\":\"first\"}", 1);
-}
-
-static struct gate_member *add_stored(const char *provider, const char *name, const char *secret)
-{
-    struct gate_error err = {.message = ""};
-    struct gate_member *m;
-    const struct gate_member_new n = {
-        .instance = gate_str_of(provider),
-        .name = gate_str_of(name),
-        .origin = "added",
-        .kind = GATE_CREDENTIAL_API_KEY,
-        .secret = gate_str_of(secret),
-    };
-    must(gate_roster_add(w->roster, &n, &m, &err), &err);
-    return m;
+    world_set_keys();
 }
 
 /* A draft of gateway.lua. */
@@ -61,7 +43,7 @@ static struct gate_table *table_of(struct gate_roster_stage *s)
 START_TEST(what_is_the_same_is_shared)
 {
     world_open(w, PROVIDERS(ONE STORE));
-    struct gate_member *stored = add_stored("s", "kept", "stored-key");
+    struct gate_member *stored = world_add_stored(w, "s", "kept", "stored-key");
     struct gate_roster_stage *s = stage_of(
         PROVIDERS(ONE STORE PROVIDER("q",
                                      "{ alias = 'x', key_env = 'K2', weight = 3, tags = { 'new' }, "
@@ -92,7 +74,7 @@ END_TEST
 START_TEST(what_differs_has_accounts_of_its_own)
 {
     world_open(w, PROVIDERS(ONE STORE));
-    struct gate_member *stored = add_stored("s", "kept", "stored-key");
+    struct gate_member *stored = world_add_stored(w, "s", "kept", "stored-key");
     struct gate_roster_stage *s = stage_of(PROVIDERS(ONE_CHANGED STORE_CHANGED));
     struct gate_table *t = table_of(s), *again = table_of(s);
     const char *ids[] = {"p/one", "s/kept"};
@@ -141,11 +123,11 @@ START_TEST(people_change_accounts_meanwhile)
     struct gate_error err = {.message = ""};
     const struct gate_member_patch off = {.has_enabled = true, .enabled = false};
     world_open(w, PROVIDERS(ONE STORE));
-    struct gate_member *kept = add_stored("s", "kept", "stored-key");
+    struct gate_member *kept = world_add_stored(w, "s", "kept", "stored-key");
     struct gate_roster_stage *s = stage_of(PROVIDERS(ONE_CHANGED STORE_CHANGED));
     struct gate_table *t = table_of(s);
     gate_table_release(t);
-    add_stored("s", "late", "late-key");
+    world_add_stored(w, "s", "late", "late-key");
     must(gate_roster_patch(w->roster, member(w, "p/one"), &off, &err), &err);
     must(gate_roster_set_secret(w->roster, kept, GATE_STR("newer-key"), UINT64_MAX, 0, &err), &err);
     t = table_of(s);
@@ -167,7 +149,7 @@ END_TEST
 START_TEST(what_runs_changes_meanwhile)
 {
     world_open(w, PROVIDERS(ONE STORE));
-    add_stored("s", "kept", "stored-key");
+    world_add_stored(w, "s", "kept", "stored-key");
     struct gate_roster_stage *s = stage_of(PROVIDERS(ONE STORE));
     struct gate_table *first = table_of(s), *t;
     must_switch(w, PROVIDERS(ONE_CHANGED));

@@ -14,26 +14,7 @@ static struct world world, *const w = &world;
 static void setup(void)
 {
     fixture_setup();
-    setenv("K1", "key-1", 1);
-    setenv("K2", "key-2", 1);
-    setenv("BAD", "bad-key", 1);
-    setenv("LOGIN", "{\"access_token\":\"first\"}", 1);
-}
-
-/* Adds an account as a person does. */
-static struct gate_member *add_stored(const char *provider, const char *name, const char *secret)
-{
-    struct gate_error err = {.message = ""};
-    struct gate_member *m;
-    const struct gate_member_new n = {
-        .instance = gate_str_of(provider),
-        .name = gate_str_of(name),
-        .origin = "added",
-        .kind = GATE_CREDENTIAL_API_KEY,
-        .secret = gate_str_of(secret),
-    };
-    must(gate_roster_add(w->roster, &n, &m, &err), &err);
-    return m;
+    world_set_keys();
 }
 
 /* What people published: the fixture's table is that of the last switch. */
@@ -140,7 +121,7 @@ START_TEST(a_key_that_is_not_taken_changes_nothing)
 {
     struct gate_error err = {.message = ""};
     world_open(w, PROVIDERS(ONE STORE));
-    add_stored("s", "kept", "stored-key");
+    world_add_stored(w, "s", "kept", "stored-key");
     look_again();
     struct gate_table *table = w->table;
     size_t count, after;
@@ -234,7 +215,7 @@ START_TEST(a_stored_account_waits_for_its_provider_and_returns)
     struct gate_buf secret;
     uint64_t version;
     world_open(w, PROVIDERS(ONE STORE));
-    struct gate_member *m = add_stored("s", "kept", "stored-key");
+    struct gate_member *m = world_add_stored(w, "s", "kept", "stored-key");
     struct gate_account *a = m->account;
     atomic_store(used(a), 3);
     must_switch(w, PROVIDERS(ONE));
@@ -263,7 +244,7 @@ END_TEST
 START_TEST(a_stored_account_of_an_unknown_provider_is_a_member_when_that_comes)
 {
     world_open(w, PROVIDERS(STORE));
-    add_stored("s", "kept", "stored-key");
+    world_add_stored(w, "s", "kept", "stored-key");
     gate_health_set(member(w, "s/kept")->account, GATE_CONDITION_SIGN_IN, 0, "refused", 1);
     gate_roster_tick(w->roster, 1000);
     world_restart(w, PROVIDERS(ONE));
@@ -281,7 +262,7 @@ START_TEST(a_secret_that_storage_did_not_take_is_kept_while_its_account_waits)
 {
     struct gate_error err = {.message = ""};
     world_open(w, PROVIDERS(STORE));
-    struct gate_member *m = add_stored("s", "kept", "stored-key");
+    struct gate_member *m = world_add_stored(w, "s", "kept", "stored-key");
     memory_storage_set_mode(&w->memory, MEMORY_STORAGE_FAIL_WRITES);
     ck_assert_int_eq(
         gate_roster_set_secret(w->roster, m, GATE_STR("newer-key"), UINT64_MAX, 0, &err), GATE_EIO);
@@ -298,7 +279,7 @@ START_TEST(a_changed_provider_gets_the_stored_secrets_again)
 {
     struct gate_error err = {.message = ""};
     world_open(w, PROVIDERS(STORE));
-    struct gate_member *m = add_stored("s", "kept", "stored-key");
+    struct gate_member *m = world_add_stored(w, "s", "kept", "stored-key");
     must(gate_roster_set_secret(w->roster, m, GATE_STR("renewed-key"), UINT64_MAX, 0, &err), &err);
     struct gate_attachment *before = m->attachment;
     gate_attachment_retain(before);
@@ -334,7 +315,7 @@ START_TEST(who_serves_is_not_taken_out_of_service_by_storage_that_cannot_be_read
     ops.get = failing_get;
     plugin.ops = &ops;
     world_open_on(w, &plugin, PROVIDERS(STORE));
-    struct gate_member *m = add_stored("s", "kept", "stored-key");
+    struct gate_member *m = world_add_stored(w, "s", "kept", "stored-key");
     const struct gate_attachment *before = m->attachment;
     reads_fail = true;
     ck_assert_int_eq(world_switch(w, PROVIDERS(STORE_CHANGED), &err), GATE_EIO);
@@ -355,7 +336,7 @@ START_TEST(an_account_that_waits_for_its_name_makes_room)
     struct gate_account *a = member(w, "p/two")->account;
     gate_account_retain(a);
     must_switch(w, PROVIDERS(ONE));
-    struct gate_member *m = add_stored("p", "two", "a-persons-key");
+    struct gate_member *m = world_add_stored(w, "p", "two", "a-persons-key");
     ck_assert_ptr_ne(m->account, a);
     ck_assert_ptr_null(gate_roster_member_of(w->roster, a));
     ck_assert_ptr_eq(gate_roster_member_of(w->roster, m->account), m);
@@ -372,7 +353,8 @@ START_TEST(deleted_accounts_stay_deleted)
 {
     struct gate_error err = {.message = ""};
     world_open(w, PROVIDERS(STORE));
-    must(gate_roster_delete(w->roster, add_stored("s", "gone", "a-key"), false, &err), &err);
+    must(gate_roster_delete(w->roster, world_add_stored(w, "s", "gone", "a-key"), false, &err),
+         &err);
     must_switch(w, PROVIDERS(STORE_CHANGED));
     ck_assert_uint_ne(member(w, "s/gone")->deleted_ms, 0);
     ck_assert_ptr_null(entry_of(w->table, "s/gone"));

@@ -12,6 +12,7 @@ import {
     choose,
     ended,
     field,
+    forget,
     Held,
     MODELS,
     playground,
@@ -28,11 +29,7 @@ before(async () => {
 
 after(() => gate?.stop());
 
-beforeEach(() => {
-    gate.rig.mock.byModel.clear();
-    gate.rig.mock.otherwise(usual);
-    gate.rig.mock.requests.length = 0;
-});
+beforeEach(() => forget(gate, usual));
 
 test('an answer is shown as it comes, with the way that it took', async () => {
     const held = new Held(gate, 'gpt-4o');

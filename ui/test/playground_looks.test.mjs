@@ -4,7 +4,18 @@ import { after, before, beforeEach, test } from 'node:test';
 import { completion } from '../../tests/upstream/oauth_answers.mjs';
 import { chunkOf, streamOf } from '../../tests/upstream/scenarios.mjs';
 import { Console, LOOKS } from './console.mjs';
-import { answers, ask, choose, ended, field, MODELS, playground, steps, USAGE } from './playground_rig.mjs';
+import {
+    answers,
+    ask,
+    choose,
+    ended,
+    field,
+    forget,
+    MODELS,
+    playground,
+    steps,
+    USAGE,
+} from './playground_rig.mjs';
 
 let gate;
 let usual; // what the service says to what no test has in mind
@@ -16,11 +27,7 @@ before(async () => {
 
 after(() => gate?.stop());
 
-beforeEach(() => {
-    gate.rig.mock.byModel.clear();
-    gate.rig.mock.otherwise(usual);
-    gate.rig.mock.requests.length = 0;
-});
+beforeEach(() => forget(gate, usual));
 
 // As the editor of another tab keeps it; until this tab has heard of it.
 async function putDraft(tab, edits) {

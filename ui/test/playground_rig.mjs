@@ -5,6 +5,13 @@ export const USAGE = { prompt_tokens: 9, completion_tokens: 18, total_tokens: 27
 export const MODELS =
     'return { fast = "openai/gpt-4o", nowhere = function() return "openai/gpt-4o" end }\n';
 
+// A service that says what it says by itself again, whatever the test before had in mind.
+export function forget({ rig: { mock } }, usual) {
+    mock.byModel.clear();
+    mock.otherwise(usual);
+    mock.requests.length = 0;
+}
+
 // A stream that waits for the test between its pieces.
 export class Held {
     constructor(gate, model) {
