@@ -112,10 +112,11 @@ static unsigned read_event(const struct gate_dialect_ops *dialect, const struct 
 
 /* Looks at an event in the dialect's terms. False: it must not go on as it is: it reports a
  * failure, or usage that only the gateway asked for. */
-static bool inspect(struct gate_stream *s, const struct gate_event *event)
+static bool inspect(struct gate_stream *s, struct gate_event *event)
 {
     size_t text_bytes;
     unsigned flags = read_event(s->dialect, event, &text_bytes);
+    event->flags = flags;
     s->seen |= flags;
     if ((flags & GATE_EVENT_ERROR) && !(s->released && gate_failure_is_api_error(event->data))) {
         write_run(s);
@@ -134,17 +135,18 @@ static bool inspect(struct gate_stream *s, const struct gate_event *event)
     return !(s->strip_usage && (flags & GATE_EVENT_USAGE_ONLY));
 }
 
-static void on_event(void *ctx, const struct gate_event *event)
+static void on_event(void *ctx, const struct gate_event *framed)
 {
     struct gate_stream *s = ctx;
-    if (s->failed || (event->has_data && !inspect(s, event)))
+    struct gate_event event = *framed;
+    if (s->failed || (event.has_data && !inspect(s, &event)))
         return;
     if (s->filter != NULL) {
         struct gate_emitter out = emitter_of(s);
-        if (s->filter->on_event(s->filter_state, event, &out) == GATE_FILTER_TAKEN)
+        if (s->filter->on_event(s->filter_state, &event, &out) == GATE_FILTER_TAKEN)
             return;
     }
-    pass(s, event->raw);
+    pass(s, event.raw);
 }
 
 bool gate_stream_feed(struct gate_stream *s, struct gate_str bytes)

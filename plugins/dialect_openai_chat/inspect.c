@@ -22,7 +22,18 @@ static bool says_something(struct value v)
 struct reading {
     unsigned flags;
     size_t text; /* bytes between the quotes of what the model said */
+    unsigned choices;
+    bool mixed; /* something else than TEXT_ONLY and REASONING_ONLY say */
 };
+
+enum { PIECES = GATE_EVENT_TEXT_ONLY | GATE_EVENT_REASONING_ONLY };
+
+/* A member of the delta that holds one piece, if it is a string. */
+static void note_piece(struct reading *r, struct value v, unsigned flag)
+{
+    r->flags |= flag;
+    r->mixed |= *v.ptr != '"';
+}
 
 /* Inside the quotes of a string; 0 for everything else. */
 static size_t text_of(struct value v)
@@ -90,11 +101,16 @@ static size_t calls_bytes(struct value calls)
     return sum;
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* A delta, or the message of a service that sends whole messages. Everything in it but the role is
  * part of the answer, also members that this version has never heard of. */
 static void read_delta(struct cursor *c, struct reading *r)
 {
-    size_t reasoning = 0;
+    size_t reasoning = 0; /* services that send it by both names send the same text twice */
     struct value key;
 
     if (!enter(c, '{')) {
@@ -109,13 +125,17 @@ static void read_delta(struct cursor *c, struct reading *r)
             continue;
         r->flags |= GATE_EVENT_CONTENT;
         if (IS(key, "content")) {
+            note_piece(r, v, GATE_EVENT_TEXT_ONLY);
             r->text += content_bytes(v);
-        } else if (IS(key, "reasoning_content") || IS(key, "reasoning")) {
-            /* Services that send both names send the same text twice. */
-            if (text_of(v) > reasoning)
-                reasoning = text_of(v);
-        } else if (IS(key, "tool_calls")) {
-            r->text += calls_bytes(v);
+        } else if (IS(key, "reasoning_content")) {
+            note_piece(r, v, GATE_EVENT_REASONING_ONLY);
+            reasoning = larger(text_of(v), reasoning);
+        } else {
+            r->mixed = true;
+            if (IS(key, "reasoning"))
+                reasoning = larger(text_of(v), reasoning);
+            else if (IS(key, "tool_calls"))
+                r->text += calls_bytes(v);
         }
     }
     r->text += reasoning;
@@ -133,17 +153,21 @@ static void read_choice(struct cursor *c, struct reading *r)
         struct value v;
 
         if (IS(key, "delta") || IS(key, "message")) {
+            r->mixed |= *key.ptr == 'm';
             read_delta(c, r);
             continue;
         }
         v = read_value(c);
-        if (IS(key, "finish_reason") && IS(v, "\"error_finish\"")) {
+        if (IS(key, "index")) {
+            r->mixed |= !IS(v, "0");
+        } else if (IS(key, "finish_reason") && IS(v, "\"error_finish\"")) {
             r->flags |= GATE_EVENT_ERROR;
         } else if (IS(key, "finish_reason") && says_something(v)) {
             r->flags |= GATE_EVENT_FINISH | GATE_EVENT_CONTENT;
         } else if (IS(key, "text") && says_something(v)) {
             /* of services that answer in the older shape */
             r->flags |= GATE_EVENT_CONTENT;
+            r->mixed = true;
             r->text += text_of(v);
         }
     }
@@ -158,6 +182,7 @@ static void read_choices(struct cursor *c, struct reading *r, bool *any)
     }
     while (next_element(c)) {
         *any = true;
+        r->mixed |= r->choices++ > 0;
         read_choice(c, r);
     }
 }
@@ -165,7 +190,7 @@ static void read_choices(struct cursor *c, struct reading *r, bool *any)
 /* c is behind the opening brace. */
 static struct reading read_object(struct cursor *c)
 {
-    struct reading r = {0, 0};
+    struct reading r = {.flags = 0};
     bool choices = false, any = false, code = false, message = false, object_error = false;
     struct value key;
 
@@ -192,6 +217,8 @@ static struct reading read_object(struct cursor *c)
     /* What is not whole may carry more. */
     if (any || c->broken)
         r.flags &= ~(unsigned)GATE_EVENT_USAGE_ONLY;
+    if (r.mixed || c->broken)
+        r.flags &= ~(unsigned)PIECES;
     /* Some services report a failure as a bare {"code", "message"} or {"object": "error"}. */
     if (!choices && message && (code || object_error))
         r.flags |= GATE_EVENT_ERROR;
@@ -200,7 +227,7 @@ static struct reading read_object(struct cursor *c)
 
 unsigned openai_chat_read_event(const struct gate_event *event, size_t *text_bytes)
 {
-    struct reading r = {0, 0};
+    struct reading r = {.flags = 0};
 
     if (event->has_data && event->data.len > 0) {
         struct cursor c = cursor_of(event->data);
@@ -215,6 +242,8 @@ unsigned openai_chat_read_event(const struct gate_event *event, size_t *text_byt
     /* The text of a failure stands where an answer would: it must not count as one. */
     if (r.flags & GATE_EVENT_ERROR)
         r.flags &= ~(unsigned)(GATE_EVENT_CONTENT | GATE_EVENT_FINISH | GATE_EVENT_USAGE_ONLY);
+    if ((r.flags & (GATE_EVENT_ERROR | GATE_EVENT_FINISH)) || (r.flags & PIECES) == PIECES)
+        r.flags &= ~(unsigned)PIECES;
     *text_bytes = r.flags & GATE_EVENT_CONTENT ? r.text : 0;
     return r.flags;
 }

@@ -11,6 +11,8 @@ extern const struct gate_plugin gate_plugin;
 
 enum {
     CONTENT = GATE_EVENT_CONTENT,
+    TEXT = GATE_EVENT_CONTENT | GATE_EVENT_TEXT_ONLY,
+    REASONING = GATE_EVENT_CONTENT | GATE_EVENT_REASONING_ONLY,
     TERMINAL = GATE_EVENT_TERMINAL,
     FINISH = GATE_EVENT_FINISH | GATE_EVENT_CONTENT,
     USAGE = GATE_EVENT_USAGE,
@@ -46,11 +48,11 @@ static const struct sample samples[] = {
     {DELTA("{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null}"), 0},
     {DELTA("{\"content\":null,\"tool_calls\":[]}"), 0},
     {DELTA("{\"content\":null,\"tool_calls\":[ ]}"), 0},
-    {DELTA("{\"content\":\"a\"}"), CONTENT},
-    {DELTA("{\"content\":\"\\\"\"}"), CONTENT},
-    {DELTA("{\"content\":\"\\\\\"}"), CONTENT},
-    {DELTA("{ \"content\" : \" \" }"), CONTENT},
-    {DELTA("{\"reasoning_content\":\"hm\",\"content\":\"\"}"), CONTENT},
+    {DELTA("{\"content\":\"a\"}"), TEXT},
+    {DELTA("{\"content\":\"\\\"\"}"), TEXT},
+    {DELTA("{\"content\":\"\\\\\"}"), TEXT},
+    {DELTA("{ \"content\" : \" \" }"), TEXT},
+    {DELTA("{\"reasoning_content\":\"hm\",\"content\":\"\"}"), REASONING},
     {DELTA("{\"tool_calls\":[{\"index\":0,\"id\":\"\"}]}"), CONTENT},
     {DELTA("{\"audio\":{\"id\":\"x\"}}"), CONTENT},
     {DELTA("{}"), 0},
@@ -58,8 +60,21 @@ static const struct sample samples[] = {
     {"{\"choices\":[{\"text\":\"old\",\"finish_reason\":null}]}", CONTENT},
     {"{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"x\"}}]}", CONTENT},
     {"{\"choices\":[{\"delta\":{}},{\"delta\":{\"content\":\"b\"}}]}", CONTENT},
+    /* one piece, and what looks like it but is more */
+    {DELTA("{\"role\":\"assistant\",\"content\":\"a\",\"refusal\":null,\"n\":1}"), TEXT},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"n\":1}}", TEXT | USAGE},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"index\":1}]}", CONTENT},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"index\":\"0\"}]}", CONTENT},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a\"}},{\"index\":1}]}", CONTENT},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a\"},\"text\":\"a\"}]}", CONTENT},
+    {"{\"choices\":[{\"delta\":{\"content\":\"a\"}}]", CONTENT},
+    {DELTA("{\"content\":\"a\",\"reasoning_content\":\"b\"}"), CONTENT},
+    {DELTA("{\"content\":\"a\",\"tool_calls\":[{\"index\":0}]}"), CONTENT},
+    {DELTA("{\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}"), CONTENT},
+    {DELTA("{\"content\":\"a\",\"later\":\"b\"}"), CONTENT},
+    {DELTA("{\"reasoning\":\"a\"}"), CONTENT},
     /* text that looks like structure */
-    {DELTA("{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"}]},\\\"error\\\":{\"}"), CONTENT},
+    {DELTA("{\"content\":\"\\\"finish_reason\\\":\\\"stop\\\"}]},\\\"error\\\":{\"}"), TEXT},
     {"{\"choices\":[],\"note\":{\"error\":{\"a\":1},\"usage\":{\"b\":2}}}", 0},
     {"{\"choices\":[{\"delta\":{},\"logprobs\":{\"finish_reason\":\"x\"},\"finish_reason\":null}]}",
      0},
@@ -121,7 +136,7 @@ START_TEST(test_flags)
         ck_assert_msg(inspect(exact, len, "") == samples[i].flags, "%s: %u, expected %u",
                       samples[i].data, inspect(exact, len, ""), samples[i].flags);
         ck_assert_uint_eq(inspect(exact, len, "error"),
-                          (samples[i].flags & ~(unsigned)(FINISH | GATE_EVENT_USAGE_ONLY)) | ERROR);
+                          (samples[i].flags & (USAGE | TERMINAL)) | ERROR);
         free(exact);
     }
 }
@@ -268,6 +283,27 @@ static void check_cost(struct gate_str data, const cJSON *root)
         ck_assert_uint_ge(dialect()->text_bytes(data), tree_text_bytes(root));
 }
 
+/* Is this member all that the only choice's delta adds, and a string? */
+static bool tree_is_piece(const cJSON *root, const char *name)
+{
+    const cJSON *choices = cJSON_GetObjectItemCaseSensitive(root, "choices");
+    const cJSON *choice = cJSON_GetArrayItem(choices, 0), *member;
+    bool found = false;
+
+    cJSON_ArrayForEach(member, cJSON_GetObjectItemCaseSensitive(choice, "delta"))
+    {
+        if (strcmp(member->string, name) == 0)
+            found = cJSON_IsString(member) && *member->valuestring != '\0';
+        else if (strcmp(member->string, "role") != 0 &&
+                 (member->child != NULL ||
+                  (cJSON_IsString(member) && *member->valuestring != '\0')))
+            return false;
+    }
+    return found && cJSON_GetArraySize(choices) == 1 &&
+           !cJSON_IsString(cJSON_GetObjectItemCaseSensitive(choice, "finish_reason")) &&
+           tree_number(choice, "index") == 0;
+}
+
 static void check_data(struct gate_str data)
 {
     unsigned flags = inspect(data.ptr, data.len, "");
@@ -278,6 +314,9 @@ static void check_data(struct gate_str data)
         return;
     }
     ck_assert_int_eq((flags & CONTENT) != 0, tree_has_content(root));
+    ck_assert_int_eq((flags & GATE_EVENT_TEXT_ONLY) != 0, tree_is_piece(root, "content"));
+    ck_assert_int_eq((flags & GATE_EVENT_REASONING_ONLY) != 0,
+                     tree_is_piece(root, "reasoning_content"));
     ck_assert_int_eq((flags & USAGE) != 0,
                      cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(root, "usage")));
     ck_assert_int_eq((flags & ERROR) != 0,

@@ -15,6 +15,8 @@ enum {
     MAX_HOLD_BYTES = 16 << 20,
 };
 
+enum { PIECES = GATE_EVENT_TEXT_ONLY | GATE_EVENT_REASONING_ONLY };
+
 static const struct gate_host *host; /* set once by init, before anything else is called */
 
 /* ---------------------------------------------------------------- slots */
@@ -286,6 +288,13 @@ static enum gate_filter_result pass_unread(struct dedup_stream *s, const struct 
     return GATE_FILTER_TAKEN;
 }
 
+/* Nothing in the event could matter: it is one piece for a slot that is known to be incremental, as
+ * the dialect says, and nothing is held or cut in this stream. */
+static bool is_calm(const struct dedup_stream *s, const struct gate_event *event)
+{
+    return (event->flags & s->calm) != 0 && s->first == NULL && !s->cumulative;
+}
+
 static enum gate_filter_result on_exact(struct dedup_stream *s, const struct dedup_chunk *chunk,
                                         const struct gate_event *event,
                                         const struct gate_emitter *out)
@@ -308,12 +317,17 @@ static enum gate_filter_result dedup_on_event(void *state, const struct gate_eve
     struct dedup_chunk chunk;
     enum gate_filter_result result = GATE_FILTER_TAKEN;
 
+    if (is_calm(s, event))
+        return GATE_FILTER_PASS;
     if (!is_readable(event) || !dedup_chunk_parse(event->data, &chunk))
         return pass_unread(s, event, out);
     if (s->in->mode == DEDUP_EXACT)
         return on_exact(s, &chunk, event, out);
-    if (observe(s, &chunk) && s->first == NULL)
+    if (observe(s, &chunk) && s->first == NULL) {
+        if (chunk.count == 1)
+            s->calm |= event->flags & PIECES;
         return GATE_FILTER_PASS;
+    }
     release(s, out);
     if (s->first != NULL || must_wait(s, &chunk))
         hold(s, event, &chunk, out);

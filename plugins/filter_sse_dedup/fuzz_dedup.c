@@ -1,5 +1,6 @@
 /* Fuzzes the filter behind the framer: whatever a stream holds, and however it is cut, the same
  * bytes come out; nothing stays behind; a stream that is not proven cumulative loses nothing. */
+#include "../dialect_openai_chat/inspect.h"
 #include "base/json.h"
 #include "base/sse.h"
 #include <assert.h>
@@ -20,6 +21,7 @@ struct run {
     void *state;
     struct gate_buf out;
     uint32_t timer_ms;
+    bool noted; /* the filter is told what the dialect says of each event */
 };
 
 static void emit(void *ctx, struct gate_str events)
@@ -38,17 +40,22 @@ static void on_event(void *ctx, const struct gate_event *event)
 {
     struct run *r = ctx;
     struct gate_emitter out = {sizeof out, r, emit, set_timer};
+    struct gate_event noted = *event;
+    size_t text_bytes;
 
-    if (r->ops->on_event(r->state, event, &out) == GATE_FILTER_PASS)
+    if (r->noted && event->has_data)
+        noted.flags = openai_chat_read_event(event, &text_bytes);
+    if (r->ops->on_event(r->state, &noted, &out) == GATE_FILTER_PASS)
         assert(gate_buf_append(&r->out, event->raw));
 }
 
 /* step 0: in one piece. fire: the timer runs out behind every piece. */
-static struct gate_buf run(const char *mode, struct gate_str stream, size_t step, bool fire)
+static struct gate_buf run(const char *mode, struct gate_str stream, size_t step, bool fire,
+                           bool noted)
 {
     struct gate_value values[4] = {
         {.string = gate_str_of(mode)}, {.number = 150}, {.number = 8}, {.number = 4096}};
-    struct run r = {.ops = gate_plugin.ops};
+    struct run r = {.ops = gate_plugin.ops, .noted = noted};
     struct gate_emitter out = {sizeof out, &r, emit, set_timer};
     struct gate_sse sse;
     void *instance;
@@ -87,8 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct gate_str stream = {(const char *)data + 1, size - 1};
     const char *mode = data[0] & 1 ? "exact" : "auto";
     size_t step = (size_t)(data[0] >> 1) + 1;
-    struct gate_buf whole = run(mode, stream, 0, false), cut = run(mode, stream, step, false);
-    struct gate_buf fired = run("auto", stream, step, true);
+    struct gate_buf whole = run(mode, stream, 0, false, false);
+    struct gate_buf cut = run(mode, stream, step, false, true);
+    struct gate_buf fired = run("auto", stream, step, true, true);
+    struct gate_buf unnoted = run("auto", stream, step, true, false);
 
     /* The LF of a pair that was cut belongs to the next event, so a dropped event differs by it. */
     if (memchr(stream.ptr, '\r', stream.len) == NULL)
@@ -97,6 +106,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         assert(gate_str_eq(gate_buf_str(&whole), stream));
         assert(gate_str_eq(gate_buf_str(&fired), stream));
     }
+    assert(gate_str_eq(gate_buf_str(&fired), gate_buf_str(&unnoted)));
+    gate_buf_finish(&unnoted);
     gate_buf_finish(&whole);
     gate_buf_finish(&cut);
     gate_buf_finish(&fired);

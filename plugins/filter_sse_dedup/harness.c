@@ -1,5 +1,6 @@
 /* harness: see harness.h. */
 #include "harness.h"
+#include "../dialect_openai_chat/inspect.h"
 #include "base/json.h"
 #include <assert.h>
 #include <check.h>
@@ -38,43 +39,78 @@ enum gate_status harness_create(struct harness_options options, void **instance)
     return status;
 }
 
+static void open_side(struct harness *h, struct harness_side *side)
+{
+    *side = (struct harness_side){.state = filter()->open(h->instance, GATE_STR("openai_chat"))};
+    gate_buf_init(&side->sent, MAX_OUT);
+}
+
 void harness_open(struct harness *h, struct harness_options options)
 {
     *h = (struct harness){.instance = NULL};
     if (harness_create(options, &h->instance) != GATE_OK)
         abort();
-    h->state = filter()->open(h->instance, GATE_STR("openai_chat"));
+    open_side(h, &h->side);
+    open_side(h, &h->twin);
     gate_sse_init(&h->sse, MAX_EVENT);
     gate_buf_init(&h->out, MAX_OUT);
 }
 
 static void on_emit(void *ctx, struct gate_str events)
 {
-    struct harness *h = ctx;
-    h->emitted++;
+    struct harness_side *side = ctx;
+    side->emitted++;
     assert(events.len > 0);
-    gate_buf_append(&h->out, events);
+    gate_buf_append(&side->sent, events);
 }
 
 static void on_set_timer(void *ctx, uint32_t ms)
 {
-    struct harness *h = ctx;
-    h->timer_ms = ms;
-    h->timer_sets++;
+    struct harness_side *side = ctx;
+    side->timer_ms = ms;
+    side->timer_sets++;
 }
 
-static struct gate_emitter emitter(struct harness *h)
+static struct gate_emitter emitter(struct harness_side *side)
 {
-    return (struct gate_emitter){sizeof(struct gate_emitter), h, on_emit, on_set_timer};
+    side->sent.len = 0;
+    return (struct gate_emitter){sizeof(struct gate_emitter), side, on_emit, on_set_timer};
+}
+
+/* Both have done the same; what was sent goes out. */
+static void settle(struct harness *h)
+{
+    assert(gate_str_eq(gate_buf_str(&h->side.sent), gate_buf_str(&h->twin.sent)));
+    assert(h->side.timer_ms == h->twin.timer_ms && h->side.timer_sets == h->twin.timer_sets);
+    gate_buf_append(&h->out, gate_buf_str(&h->side.sent));
+}
+
+static enum gate_filter_result filter_event(struct harness_side *side,
+                                            const struct gate_event *event)
+{
+    struct gate_emitter out = emitter(side);
+    return filter()->on_event(side->state, event, &out);
 }
 
 static void on_event(void *ctx, const struct gate_event *event)
 {
     struct harness *h = ctx;
-    struct gate_emitter out = emitter(h);
+    struct gate_event noted = *event;
+    size_t text_bytes;
 
     h->events++;
-    if (h->state == NULL || filter()->on_event(h->state, event, &out) == GATE_FILTER_PASS)
+    if (h->side.state == NULL) {
+        gate_buf_append(&h->out, event->raw);
+        return;
+    }
+    if (event->has_data)
+        noted.flags = openai_chat_read_event(event, &text_bytes);
+    h->plain += (noted.flags & (GATE_EVENT_TEXT_ONLY | GATE_EVENT_REASONING_ONLY)) != 0;
+    enum gate_filter_result result = filter_event(&h->side, &noted);
+    enum gate_filter_result of_twin = filter_event(&h->twin, event);
+    assert(of_twin == result);
+    settle(h);
+    if (result == GATE_FILTER_PASS)
         gate_buf_append(&h->out, event->raw);
 }
 
@@ -86,35 +122,55 @@ void harness_feed(struct harness *h, struct gate_str bytes)
     free(copy);
 }
 
+static void fire_side(struct harness_side *side)
+{
+    struct gate_emitter out = emitter(side);
+    side->timer_ms = 0;
+    filter()->on_timer(side->state, &out);
+}
+
 void harness_fire(struct harness *h)
 {
-    struct gate_emitter out = emitter(h);
+    assert(h->side.timer_ms > 0);
+    fire_side(&h->side);
+    fire_side(&h->twin);
+    settle(h);
+}
 
-    assert(h->timer_ms > 0);
-    h->timer_ms = 0;
-    filter()->on_timer(h->state, &out);
+static void end_side(struct harness_side *side)
+{
+    struct gate_emitter out = emitter(side);
+    filter()->on_end(side->state, GATE_END_COMPLETE, &out);
 }
 
 void harness_end(struct harness *h)
 {
-    struct gate_emitter out = emitter(h);
-
-    if (h->state != NULL)
-        filter()->on_end(h->state, GATE_END_COMPLETE, &out);
+    if (h->side.state != NULL) {
+        end_side(&h->side);
+        end_side(&h->twin);
+        settle(h);
+    }
     gate_buf_append(&h->out, gate_sse_rest(&h->sse));
+}
+
+static void close_side(struct harness_side *side)
+{
+    if (side->state != NULL)
+        filter()->close(side->state);
+    gate_buf_finish(&side->sent);
 }
 
 void harness_close(struct harness *h)
 {
-    if (h->state != NULL)
-        filter()->close(h->state);
+    close_side(&h->side);
+    close_side(&h->twin);
     filter()->instance_destroy(h->instance);
     gate_sse_finish(&h->sse);
     gate_buf_finish(&h->out);
 }
 
-void harness_run(struct harness_options options, struct gate_str input, unsigned cut,
-                 struct gate_buf *out)
+size_t harness_run(struct harness_options options, struct gate_str input, unsigned cut,
+                   struct gate_buf *out)
 {
     uint64_t seed = cut;
     struct harness h;
@@ -128,10 +184,11 @@ void harness_run(struct harness_options options, struct gate_str input, unsigned
         at += n;
     }
     harness_end(&h);
-    assert(h.timer_ms == 0);
+    assert(h.side.timer_ms == 0);
     *out = h.out;
     gate_buf_init(&h.out, 0);
     harness_close(&h);
+    return h.plain;
 }
 
 void harness_feed_delta(struct harness *h, unsigned choice, const char *channel, const char *text,

@@ -1,5 +1,7 @@
 /*
- * harness: drives the filter in tests the way the gateway does: framer, filter, output. Test code.
+ * harness: drives the filter in tests the way the gateway does: framer, dialect, filter, output. A
+ * second filter, the twin, gets the same events without what the dialect says of them, and must do
+ * the same with each of them. Test code.
  */
 #ifndef DEDUP_HARNESS_H
 #define DEDUP_HARNESS_H
@@ -9,15 +11,23 @@
 
 extern const struct gate_plugin gate_plugin;
 
-/* One stream through one filter. */
+/* One filter, and what it made of the newest event. */
+struct harness_side {
+    void *state;          /* NULL: the filter wants nothing of this stream */
+    struct gate_buf sent; /* by emit, in the newest call */
+    uint32_t timer_ms;    /* 0: not armed */
+    size_t timer_sets;    /* calls of set_timer */
+    size_t emitted;       /* calls of emit */
+};
+
+/* One stream through one filter, and its twin. */
 struct harness {
     void *instance;
-    void *state; /* NULL: the filter wants nothing of this stream */
+    struct harness_side side, twin;
     struct gate_sse sse;
-    struct gate_buf out;    /* what the client gets */
-    uint32_t timer_ms;      /* 0: not armed */
-    size_t timer_sets;      /* calls of set_timer */
-    size_t events, emitted; /* fed; sent by emit */
+    struct gate_buf out; /* what the client gets */
+    size_t events;       /* fed */
+    size_t plain;        /* of them: with TEXT_ONLY or REASONING_ONLY */
 };
 
 /* Options as mode, hold_ms, hold_events, hold_bytes. */
@@ -48,9 +58,10 @@ void harness_expect_digest(struct harness *h, const char *want);
 #define HARNESS_FOUR "one", "one two", "one two three", "one two three four five"
 #define HARNESS_PROVEN HARNESS_FOUR, "one two three four five six"
 
-/* A whole stream, cut: 0 whole, 1 each byte alone, else at random points. *out is the caller's. */
-void harness_run(struct harness_options options, struct gate_str input, unsigned cut,
-                 struct gate_buf *out);
+/* A whole stream, cut: 0 whole, 1 each byte alone, else at random points. *out is the caller's.
+ * Returns the number of plain events. */
+size_t harness_run(struct harness_options options, struct gate_str input, unsigned cut,
+                   struct gate_buf *out);
 
 /* Text of a stream as its reader sees it: one line for each choice and channel, "0.content=...",
  * "0.reasoning=...", "0.tool.0=id|name|arguments", "0.finish=a,b", and "usages=n". Text is escaped

@@ -39,8 +39,9 @@ struct dedup_stream {
     uint32_t slot_count, slot_cap;
     bool cumulative; /* some slot has proven it */
     bool timer_armed;
-    uint64_t finished;               /* choices whose finish reason has gone out, one bit each */
-    uint64_t usage;                  /* cumulative: hash of the last usage that went out */
+    unsigned calm;     /* flags of events that need not be read any more: see gate_event_flags */
+    uint64_t finished; /* choices whose finish reason has gone out, one bit each */
+    uint64_t usage;    /* cumulative: hash of the last usage that went out */
     struct dedup_held *first, *last; /* owned */
     size_t held_events, held_bytes;
 };

@@ -11,11 +11,11 @@ START_TEST(test_hold_is_bounded_in_time)
 
     harness_open(&h, HARNESS_AUTO);
     harness_feed_text(&h, "one");
-    ck_assert_uint_eq(h.timer_sets, 0);
+    ck_assert_uint_eq(h.side.timer_sets, 0);
     harness_feed_text(&h, "one two");
     harness_feed_text(&h, "one two three");
-    ck_assert_uint_eq(h.timer_ms, 150);
-    ck_assert_uint_eq(h.timer_sets, 1); /* the timer runs from the first */
+    ck_assert_uint_eq(h.side.timer_ms, 150);
+    ck_assert_uint_eq(h.side.timer_sets, 1); /* the timer runs from the first */
     harness_fire(&h);
     harness_expect_digest(&h, "0.content=\"oneone twoone two three\"\nusages=0\n");
     /* Nothing waits any more; the proof still ends the repetition. */
@@ -26,15 +26,15 @@ START_TEST(test_hold_is_bounded_in_time)
     harness_feed_text(&h, "one two three four five six seven");
     harness_expect_digest(
         &h, "0.content=\"oneone twoone two threeone two three four five six seven\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_ms, 0);
-    ck_assert_uint_eq(h.timer_sets, 1);
+    ck_assert_uint_eq(h.side.timer_ms, 0);
+    ck_assert_uint_eq(h.side.timer_sets, 1);
     harness_close(&h);
 
     harness_open(&h, (struct harness_options){"auto", 0, 64, 262144});
     harness_feed_text(&h, "ha");
     harness_feed_text(&h, "ha");
     harness_expect_digest(&h, "0.content=\"haha\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_sets, 0);
+    ck_assert_uint_eq(h.side.timer_sets, 0);
     harness_close(&h);
 }
 END_TEST
@@ -49,7 +49,7 @@ START_TEST(test_hold_is_bounded_in_count_and_bytes)
     harness_expect_digest(&h, "0.content=\"x\"\nusages=0\n");
     harness_feed_text(&h, "x");
     harness_expect_digest(&h, "0.content=\"xxxxx\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_ms, 0);
+    ck_assert_uint_eq(h.side.timer_ms, 0);
     harness_feed_text(&h, "x");
     harness_expect_digest(&h, "0.content=\"xxxxxx\"\nusages=0\n");
     harness_close(&h);
@@ -184,7 +184,7 @@ START_TEST(test_hold_in_a_cumulative_stream)
         harness_feed_delta(&h, 0, "reasoning_content", texts[i], NULL);
     harness_feed_text(&h, "42");
     harness_feed_text(&h, "42");
-    ck_assert_uint_eq(h.timer_ms, 150);
+    ck_assert_uint_eq(h.side.timer_ms, 150);
     harness_fire(&h);
     harness_feed_text(&h, "42.");
     harness_expect_digest(&h, "0.content=\"42.\"\n0.reasoning=\"one two three four five six\"\n"
@@ -206,7 +206,7 @@ START_TEST(test_hold_of_two_choices)
     harness_feed_delta(&h, 1, "content", "ho", NULL);
     harness_fire(&h);
     harness_expect_digest(&h, "0.content=\"haha\"\n1.content=\"hoho\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_ms, 0);
+    ck_assert_uint_eq(h.side.timer_ms, 0);
     harness_close(&h);
 }
 END_TEST

@@ -103,11 +103,11 @@ START_TEST(test_events_do_not_overtake)
     harness_feed(&h, GATE_STR(": ping\n\n"));
     harness_feed(&h, GATE_STR("data: {\"choices\":[],\"usage\":{\"n\":1}}\n\n"));
     ck_assert_uint_eq(h.out.len, first);
-    ck_assert_uint_eq(h.timer_ms, 150);
-    ck_assert_uint_eq(h.timer_sets, 1);
+    ck_assert_uint_eq(h.side.timer_ms, 150);
+    ck_assert_uint_eq(h.side.timer_sets, 1);
     harness_feed_text(&h, "!");
-    ck_assert_uint_eq(h.timer_ms, 0);
-    ck_assert_uint_eq(h.emitted, 4);
+    ck_assert_uint_eq(h.side.timer_ms, 0);
+    ck_assert_uint_eq(h.side.emitted, 4);
     const char *p = h.out.ptr;
     gate_buf_append_byte(&h.out, '\0');
     p = strstr(p + first, "\"ha\"");
@@ -132,16 +132,16 @@ START_TEST(test_end_of_choice_and_stream_end_the_hold)
     harness_feed_text(&h, "ha");
     harness_feed_delta(&h, 0, "content", NULL, "stop");
     harness_expect_digest(&h, "0.content=\"haha\"\n0.finish=\"stop\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_ms, 0);
+    ck_assert_uint_eq(h.side.timer_ms, 0);
     harness_close(&h);
 
     harness_open(&h, HARNESS_AUTO);
     harness_feed_text(&h, "ha");
     harness_feed_text(&h, "ha");
-    ck_assert_uint_eq(h.timer_ms, 150);
+    ck_assert_uint_eq(h.side.timer_ms, 150);
     harness_feed(&h, GATE_STR("data: [DONE]\n\n"));
     harness_expect_digest(&h, "0.content=\"haha\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_ms, 0);
+    ck_assert_uint_eq(h.side.timer_ms, 0);
     harness_close(&h);
 
     /* Closed without an end, as when the client left: nothing leaks. */
@@ -224,9 +224,9 @@ START_TEST(test_tool_calls)
     harness_feed_call(&h, "c1", "f", "{\"ab\"");
     harness_feed_call(&h, "c2", "f", "");
     harness_feed_call(&h, "", "", "{");
-    ck_assert_uint_eq(h.timer_sets, 0);
+    ck_assert_uint_eq(h.side.timer_sets, 0);
     harness_feed_call(&h, "", "", "{");
-    ck_assert_uint_eq(h.timer_sets, 1);
+    ck_assert_uint_eq(h.side.timer_sets, 1);
     harness_close(&h);
 
     /* Braces and quotes inside strings end nothing. */
@@ -256,7 +256,7 @@ START_TEST(test_exact_mode)
     harness_feed_delta(&h, 0, "content", NULL, "stop");
     harness_expect_digest(&h, "0.content=\"x\"\n0.reasoning=\"x\"\n0.finish=\"stop,stop\"\n"
                               "1.content=\"x\"\nusages=0\n");
-    ck_assert_uint_eq(h.timer_sets, 0);
+    ck_assert_uint_eq(h.side.timer_sets, 0);
     harness_close(&h);
 }
 END_TEST
@@ -275,10 +275,10 @@ START_TEST(test_options)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         ck_assert_int_eq(harness_create(wrong[i], &instance), GATE_EINVAL);
     harness_open(&h, (struct harness_options){"off", 150, 64, 262144});
-    ck_assert_ptr_null(h.state);
+    ck_assert_ptr_null(h.side.state);
     harness_close(&h);
     harness_open(&h, HARNESS_AUTO);
-    ck_assert_ptr_nonnull(h.state);
+    ck_assert_ptr_nonnull(h.side.state);
     ck_assert_ptr_null(ops->open(h.instance, GATE_STR("anthropic_messages")));
     harness_close(&h);
     ck_assert_uint_eq(gate_plugin.kind, GATE_KIND_FILTER);

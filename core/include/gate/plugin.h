@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 #define GATE_ABI_MAJOR 1
-#define GATE_ABI_MINOR 3
+#define GATE_ABI_MINOR 4
 
 #define GATE_EXPORT __attribute__((visibility("default")))
 
@@ -489,6 +489,7 @@ struct gate_event {
     struct gate_str type; /* value of its event line, or empty */
     struct gate_str id;   /* value of its id line, or empty */
     bool has_data;
+    unsigned flags; /* since 1.4: what the dialect found (enum gate_event_flags); 0 without data */
 };
 
 /* ---------------------------------------------------------------- dialect */
@@ -511,6 +512,12 @@ enum gate_event_flags {
     GATE_EVENT_USAGE = 1 << 3,      /* carries token counts */
     GATE_EVENT_ERROR = 1 << 4,      /* reports a failure inside the stream */
     GATE_EVENT_USAGE_ONLY = 1 << 5, /* carries token counts and nothing else: may be kept back */
+    /* Since 1.4: what it adds to the answer is one piece of text, or of reasoning, of the first
+     * choice (number 0), and nothing else; token counts may be beside it. Most events of most
+     * streams are such: a filter that knows what to do with them need not read them. May be left
+     * out, never given wrongly. */
+    GATE_EVENT_TEXT_ONLY = 1 << 6,
+    GATE_EVENT_REASONING_ONLY = 1 << 7,
 };
 
 /* Tokens of one answer as the upstream counted them. */
