@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "live/conf_dir.h"
 #include "live/watch_set.h"
 #include <assert.h>
@@ -105,6 +106,7 @@ static void *run(void *arg)
 {
     struct gate_watch *w = arg;
     struct pollfd fds[] = {{.fd = w->inotify, .events = POLLIN}, {.fd = w->stop, .events = POLLIN}};
+    gate_thread_give_way();
     for (;;) {
         int timeout = -1;
         if (w->first_ms != 0) {

@@ -1,6 +1,7 @@
 #include "record/store.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "record/schema.h"
 #include <assert.h>
 #include <pthread.h>
@@ -247,6 +248,7 @@ static void *run(void *arg)
     struct gate_store *store = arg;
     struct gate_storage *s = &store->storage;
     struct gate_error err = {0};
+    gate_thread_give_way(); /* and so do the threads that the storage makes */
     if (open_storage(store, &err) != GATE_OK) {
         enter_phase(store, FAILED, &err);
         return NULL;

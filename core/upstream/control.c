@@ -1,5 +1,6 @@
 #include "upstream/control.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "upstream/curl.h"
 #include <assert.h>
 #include <pthread.h>
@@ -31,6 +32,7 @@ static void stop(void *arg)
 static void *loop(void *arg)
 {
     struct gate_control *c = arg;
+    gate_thread_give_way();
     for (;;) {
         gate_timers_touch(&c->timers, gate_clock_mono_ms());
         gate_tasks_run(c->tasks);

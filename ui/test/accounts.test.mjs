@@ -1,7 +1,7 @@
 // The screen of the accounts: everything that can be done to one, to many, and to add more.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { Console, WRONG_KEY } from './console.mjs';
+import { Console, eventually, WRONG_KEY } from './console.mjs';
 
 const EVIL = '<img src=x onerror=alert(1)>';
 let gate;
@@ -22,7 +22,7 @@ after(() => gate?.stop());
 afterEach(() => assert.deepEqual(tab.errors, []));
 
 test('what people write is text', async () => {
-    assert.equal(await tab.page.locator('.alias', { hasText: EVIL }).count(), 1);
+    await tab.page.locator('.alias', { hasText: EVIL }).waitFor();
     assert.equal(await tab.page.locator('main img').count(), 0);
 });
 
@@ -49,7 +49,7 @@ test('filters: / goes to the field, chips choose a state, both are in the addres
     await tab.page.keyboard.press('/');
     await tab.page.keyboard.type('ALPH');
     await tab.row('gamma').waitFor({ state: 'detached' });
-    assert.match(tab.page.url(), /q=ALPH/);
+    await tab.page.waitForURL(/q=ALPH/);
     await tab.page.keyboard.press('Escape');
     await tab.row('gamma').waitFor();
     await tab.page.locator('.chip', { hasText: 'Needs sign-in' }).click();
@@ -100,8 +100,11 @@ test('bulk: what is deleted can be restored together', async () => {
         await tab.row(name).locator('input').check();
     }
     await tab.page.locator('.bulk').getByText('Delete').click();
-    await tab.row('gamma').waitFor({ state: 'detached' });
+    await tab.toast('2 accounts deleted');
     await tab.page.locator('.chip', { hasText: 'Deleted' }).click();
+    for (const name of ['alpha', 'gamma']) {
+        await tab.row(name).waitFor();
+    }
     await tab.page.getByLabel('Select all accounts').check();
     await tab.page.locator('.bulk').getByText('Restore').click();
     await tab.toast('2 accounts restored');
@@ -126,16 +129,18 @@ test('a deletion can be taken back for ten seconds, and restored after them', as
     await own.page.clock.install();
     await own.go('accounts');
     await own.row('gamma').waitFor();
+    await own.pause(); // the seconds below are not those that the machine takes
     await own.menu('gamma', 'Delete');
     const undo = own.page.locator('.toast', { hasText: 'gamma deleted' }).getByText('Undo');
     await undo.waitFor();
-    await own.page.clock.fastForward(8000);
+    await own.page.clock.fastForward(9500);
     await undo.click();
     await own.row('gamma').waitFor();
     await own.menu('gamma', 'Delete');
     await undo.waitFor();
     await own.page.clock.fastForward(10_500);
     await undo.waitFor({ state: 'detached' });
+    await own.page.clock.resume();
     await own.page.locator('.chip', { hasText: 'Deleted' }).click();
     await own.row('gamma').getByText('Restore').click();
     await own.row('gamma').waitFor({ state: 'detached' });
@@ -244,8 +249,10 @@ test('each way of adding offers those providers that take it', async () => {
         await tab.page.locator('.ways button', { hasText: name }).click();
         const takers = providers.filter((one) => one.kinds.includes(kind)).map((one) => one.name);
         assert.ok(takers.length > 0, kind);
-        const shown = await offered();
-        assert.deepEqual(shown.length > 0 ? shown : takers.slice(0, 1), takers, kind);
+        await eventually(async () => {
+            const shown = await offered();
+            assert.deepEqual(shown.length > 0 ? shown : takers.slice(0, 1), takers, kind);
+        });
     }
     await tab.page.keyboard.press('Escape');
 });
@@ -261,93 +268,9 @@ test('a way that no provider takes is not offered', async () => {
     await own.go('accounts');
     await own.page.reload();
     await own.page.locator('.panel-head .primary').click();
-    await own.page.locator('.ways button:nth-child(2)').waitFor({ state: 'detached' });
-    assert.deepEqual(await own.page.locator('.ways button').allInnerTexts(), ['API key']);
+    const ways = own.page.locator('.ways button');
+    await eventually(async () => assert.deepEqual(await ways.allInnerTexts(), ['API key']));
     await own.page.context().close();
-});
-
-test('add by login: QR, code, and the account appears', async () => {
-    await tab.add('Sign in');
-    await tab.page.locator('dialog').getByLabel('Name').fill('phone');
-    await tab.submit();
-    const code = await tab.code();
-    await tab.page.locator('dialog svg.qr path').waitFor({ state: 'attached' });
-    gate.rig.login.approve(code, 'phone');
-    await tab.toast('phone is signed in');
-    await tab.row('phone').locator('.state.is-serving').waitFor();
-});
-
-test('a login that is denied, then one that expires, then none', async () => {
-    await tab.add('Sign in');
-    await tab.submit();
-    const first = await tab.code();
-    gate.rig.login.deny(first);
-    await tab.page.locator('dialog').getByText('denied').first().waitFor();
-    await tab.assertAccessible('a denied login');
-    await tab.submit();
-    const second = await tab.code(first);
-    gate.rig.login.expire(second);
-    await tab.page.locator('dialog').getByText('has expired').waitFor();
-    await tab.submit();
-    await tab.code(second);
-    await tab.page.keyboard.press('Escape');
-    await tab.page.locator('dialog').waitFor({ state: 'detached' });
-});
-
-test('a code that expires by itself; a new one works', async () => {
-    gate.rig.login.codeLifetime = 1; // seconds
-    await tab.add('Sign in');
-    await tab.dialog.getByLabel('Name').fill('patient');
-    await tab.submit();
-    const first = await tab.code();
-    await tab.dialog.getByText(/expires in 0:0[01]/).waitFor();
-    await tab.dialog.getByText('has expired').waitFor();
-    await tab.assertAccessible('an expired login');
-    assert.equal(await tab.page.locator('#user-code').count(), 0);
-    gate.rig.login.codeLifetime = 900;
-    await tab.submit();
-    gate.rig.login.approve(await tab.code(first), 'patient');
-    await tab.toast('patient is signed in');
-    await tab.row('patient').locator('.state.is-serving').waitFor();
-});
-
-test('who closes the dialog gets no account', async () => {
-    await tab.add('Sign in');
-    await tab.dialog.getByLabel('Name').fill('regret');
-    await tab.submit();
-    const code = await tab.code();
-    const cancelled = tab.page.waitForResponse((one) => one.request().method() === 'DELETE');
-    await tab.page.keyboard.press('Escape');
-    assert.equal((await cancelled).status(), 200);
-    gate.rig.login.approve(code, 'regret');
-    const { logins } = await gate.rig.ask('GET', '/logins');
-    assert.ok(!logins.some((one) => one.state === 'pending'));
-    assert.equal((await gate.rig.ask('GET', '/accounts?q=regret')).total, 0);
-});
-
-test('sign in again: the account stays the same', async () => {
-    const [before] = (await gate.rig.ask('GET', '/accounts?q=laptop')).accounts;
-    const { total } = await gate.rig.ask('GET', '/accounts');
-    await tab.row('laptop').getByText('Sign in again').click();
-    gate.rig.login.approve(await tab.code(), 'laptop-2');
-    await tab.row('laptop').locator('.state.is-serving').waitFor();
-    const after = await gate.rig.account(before.id);
-    assert.equal(after.state, 'serving');
-    assert.deepEqual(
-        [after.alias, after.tags, after.created_at],
-        [before.alias, before.tags, before.created_at],
-    );
-    assert.equal((await gate.rig.ask('GET', '/accounts')).total, total);
-    await gate.rig.ask('POST', `/accounts/${before.id}/test`, {}); // the new credential is taken
-});
-
-test('an account that cannot be signed in to says why', async () => {
-    await tab.menu('laptop', 'Sign in again');
-    gate.rig.login.deny(await tab.code());
-    await tab.dialog.getByText('denied').first().waitFor();
-    await tab.page.keyboard.press('Escape');
-    await tab.dialog.waitFor({ state: 'detached' });
-    assert.equal((await gate.rig.ask('GET', '/accounts?q=laptop')).accounts[0].state, 'serving');
 });
 
 const creds = (name, text) => ({
@@ -365,7 +288,8 @@ test('import: what is no login is refused before it is sent', async () => {
     const files = [creds('a.json', '[1, 2]'), creds('b.json', ''), creds('good.json', issued('good'))];
     await tab.page.locator('[type=file]').setInputFiles(files);
     await tab.dialog.getByText('a.json, b.json: this is no oauth_creds.json').waitFor();
-    assert.deepEqual(await tab.page.locator('.file-list li').allInnerTexts(), ['good.json']);
+    const listed = tab.page.locator('.file-list li');
+    await eventually(async () => assert.deepEqual(await listed.allInnerTexts(), ['good.json']));
     await tab.assertAccessible('files that are no logins');
     await tab.dialog.getByLabel('Leave out good.json').click();
     await tab.page.locator('.file-list').waitFor({ state: 'detached' });
@@ -425,19 +349,8 @@ test('limits stay open when the account leaves the filter', async () => {
 
 test('the palette goes to an account by keyboard alone', async () => {
     await tab.page.keyboard.press('Control+k');
-    await tab.page.keyboard.type('phone');
+    await tab.page.keyboard.type('fresh');
     await tab.page.keyboard.press('Enter');
     await tab.row('alpha').waitFor({ state: 'detached' });
-    await tab.row('phone').waitFor();
-});
-
-test('a gateway that was started anew during a login says so', async () => {
-    await tab.add('Sign in');
-    await tab.submit();
-    await tab.code();
-    await gate.rig.restart();
-    await tab.dialog.getByText('started anew').waitFor();
-    await tab.submit();
-    await tab.code();
-    await tab.page.keyboard.press('Escape');
+    await tab.row('fresh').waitFor();
 });

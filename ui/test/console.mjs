@@ -33,6 +33,32 @@ export const LOOKS = {
     'phone-dark-zh': { ...phone, colorScheme: 'dark', locale: 'zh-CN' },
 };
 
+// SLOW=4: the browser has a fourth of the processor. Shows which tests look too early.
+async function slow(page) {
+    if (process.env.SLOW) {
+        const session = await page.context().newCDPSession(page);
+        await session.send('Emulation.setCPUThrottlingRate', { rate: Number(process.env.SLOW) });
+    }
+}
+
+const PATIENCE_MS = 10_000;
+
+// The check once it passes, or what it fails with for seconds: a page shows what it is told a moment
+// later, and a test that looks only once depends on how fast the machine is.
+export async function eventually(check) {
+    const end = performance.now() + PATIENCE_MS;
+    for (;;) {
+        try {
+            return await check();
+        } catch (error) {
+            if (performance.now() > end) {
+                throw error;
+            }
+        }
+        await new Promise((done) => setTimeout(done, 20));
+    }
+}
+
 // What a page may complain of: answers that a test provokes are logged by the browser itself.
 const isExpected = (text) => /Failed to load resource|ERR_/.test(text);
 
@@ -50,8 +76,11 @@ export class Tab {
         page.setDefaultTimeout(20_000); // a machine may have much else to do
     }
 
-    go(screen) {
-        return this.page.goto(`${this.origin}/ui/#/${screen}`);
+    // Until the screen is there: others have rows and buttons of the same names.
+    async go(screen) {
+        await this.page.goto(`${this.origin}/ui/#/${screen}`);
+        const entry = `.side nav [aria-current=page][href="#/${/^\w+/.exec(screen)[0]}"]`;
+        await this.page.locator(`${entry}, main.over`).waitFor({ state: 'attached' });
     }
 
     row(text) {
@@ -103,6 +132,11 @@ export class Tab {
             Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
             document.dispatchEvent(new Event('visibilitychange'));
         }, isHidden);
+    }
+
+    // The page's clock, which must be installed, goes on only where the test moves it.
+    async pause() {
+        await this.page.clock.pauseAt(await this.page.evaluate(() => Date.now() + 5000));
     }
 
     // The code of a login that waits, another one than before.
@@ -176,8 +210,11 @@ export class Console {
             await own.addInitScript(() => localStorage.setItem('gate.steps', 'done'));
         }
         const tab = new Tab(await own.newPage(), this.origin);
+        await slow(tab.page);
         await tab.page.goto(`${this.origin}/${this.rig.key}/ui`);
         await tab.page.locator('.panel').first().waitFor();
+        // The title is set when the page hears keys too.
+        await eventually(async () => assert.match(await tab.page.title(), / – llm-gate$/));
         return tab;
     }
 

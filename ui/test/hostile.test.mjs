@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { apiError, json } from '../../tests/upstream/oauth_answers.mjs';
-import { Console } from './console.mjs';
+import { Console, eventually } from './console.mjs';
 
 const evil = (where) =>
     `"'><img src=x onerror="window.hit='${where}'"><script>window.hit='${where}'</script>`;
@@ -66,6 +66,8 @@ test('models that clients ask for, and what services answer', async () => {
     await assertInert('an explanation');
     await tab.page.keyboard.press('Escape');
     await tab.go(`logs?model=${encodeURIComponent(model)}`);
+    const chosen = tab.page.getByLabel('Model');
+    await eventually(async () => assert.equal(await chosen.inputValue(), model));
     await row.waitFor();
     await assertInert('a filter');
     await tab.go('overview');
@@ -117,6 +119,13 @@ test('a login service that gives a script in place of an address', async () => {
     await tab.page.keyboard.press('Escape');
 });
 
+// Until the page has heard of it.
+const goTo = (hash) =>
+    new Promise((done) => {
+        addEventListener('hashchange', () => setTimeout(done), { once: true });
+        location.hash = `#/${hash}`;
+    });
+
 test('files, searches and addresses', async () => {
     await tab.go('accounts');
     await tab.add('Import');
@@ -134,7 +143,7 @@ test('files, searches and addresses', async () => {
     const evilQuery = 'accounts?q=<img src=x onerror=hit=9>';
     const addresses = [evilQuery, 'logs?id=<script>', 'scripts/%E0%A4%A', '%%%?='];
     for (const to of addresses) {
-        await tab.page.evaluate((hash) => (location.hash = `#/${hash}`), to);
+        await tab.page.evaluate(goTo, to);
         await tab.page.locator('main .panel, main section, main div').first().waitFor();
         await assertInert(to);
         await tab.page.keyboard.press('Escape');

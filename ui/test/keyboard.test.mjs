@@ -1,7 +1,7 @@
 // Without a mouse, without motion, with a thumb.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Console } from './console.mjs';
+import { Console, eventually } from './console.mjs';
 
 const SMALLEST = 36; // CSS pixels of what a thumb presses
 let gate;
@@ -62,10 +62,10 @@ test('a menu and a rename by keyboard; the focus stays in the row', async () => 
     await keyboard.press('Home');
     await keyboard.press('Enter');
     await tab.assertFocus('input.rename');
-    await keyboard.type('again');
+    await keyboard.type('typed-anew');
     await keyboard.press('Enter');
-    await tab.row('again').waitFor();
-    await tab.assertFocus('tr:has-text("again") [aria-haspopup]');
+    await tab.row('typed-anew').waitFor();
+    await tab.assertFocus('tr:has-text("typed-anew") [aria-haspopup]');
     assert.equal(await tab.page.locator(':popover-open').count(), 0);
     assert.deepEqual(tab.errors, []);
 });
@@ -79,16 +79,16 @@ test('the palette: screens, actions, arrows, Escape', async () => {
     await keyboard.press('ArrowDown');
     await keyboard.press('ArrowDown');
     const chosen = tab.page.locator('#palette-hits [aria-selected=true]');
-    const name = await chosen.locator('span').innerText();
-    assert.equal(name, await tab.page.locator('nav a').nth(2).innerText());
+    const third = await tab.page.locator('nav a').nth(2).innerText();
+    await eventually(async () => assert.equal(await chosen.locator('span').innerText(), third));
     await keyboard.press('Escape');
     await tab.dialog.waitFor({ state: 'detached' });
     await tab.assertFocus(ADD);
     await keyboard.press('Control+k');
     await keyboard.type('logs');
     await keyboard.press('Enter');
+    await tab.page.waitForURL(/#\/logs$/);
     await tab.page.locator('.requests').waitFor();
-    assert.match(tab.page.url(), /#\/logs$/);
     await keyboard.press('Control+k');
     await keyboard.type('add acc');
     await keyboard.press('Enter');
@@ -119,7 +119,8 @@ test('nothing moves where motion is not wanted', async () => {
         await tab.add('Sign in');
         await tab.submit();
         await tab.page.locator('.pulse').waitFor();
-        assert.equal((await moving(tab)) > 0, moves, reducedMotion);
+        const check = async () => assert.equal((await moving(tab)) > 0, moves, reducedMotion);
+        await (moves ? eventually(check) : check());
         await tab.page.context().close();
     }
 });
@@ -137,8 +138,10 @@ function small(min) {
 
 test('on a phone everything is large enough for a thumb', async () => {
     const tab = await gate.open({ look: 'phone', hasSteps: true });
-    const assertLarge = async (what) =>
-        assert.deepEqual(await tab.page.evaluate(small, SMALLEST), [], what);
+    const assertLarge = (what) =>
+        eventually(async () =>
+            assert.deepEqual(await tab.page.evaluate(small, SMALLEST), [], what),
+        );
     await tab.page.locator('.accounts tbody tr').first().waitFor();
     await assertLarge('the overview');
     await tab.go('accounts');

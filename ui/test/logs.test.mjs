@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { apiError } from '../../tests/upstream/oauth_answers.mjs';
-import { Console } from './console.mjs';
+import { Console, eventually } from './console.mjs';
 
 const MAX_ROWS = 500;
 let gate;
@@ -28,7 +28,14 @@ const stamps = () => tab.page.locator('.requests .col-tokens').allInnerTexts();
 // As many rows as that, and no other.
 async function assertRows(count) {
     await rows().nth(count - 1).waitFor();
-    assert.equal(await rows().count(), count);
+    await eventually(async () => assert.equal(await rows().count(), count));
+}
+
+// Waits for all that the gateway knows of these filters.
+async function assertAll(filters) {
+    const { requests } = await gate.rig.ask('GET', `/requests?limit=50&${filters}`);
+    await assertRows(requests.length);
+    return requests.length;
 }
 
 // Sent after all that must not show: once it is there, they had their chance.
@@ -43,25 +50,25 @@ test('rows that arrive obey the filter by model', async () => {
     await assertRows(1);
     await chats('gpt-4o', 'refused', 'echo');
     await assertRows(2);
-    assert.deepEqual(await models(), ['echo', 'echo']);
+    await eventually(async () => assert.deepEqual(await models(), ['echo', 'echo']));
 });
 
 test('and by result', async () => {
     await tab.page.getByLabel('Result').selectOption({ label: 'Errors' });
     await tab.page.getByLabel('Model').selectOption('');
     await tab.page.locator('.outcome.is-success').first().waitFor({ state: 'detached' });
-    const before = await rows().count();
+    const before = await assertAll('outcome=error');
     await chats('echo', 'gpt-4o', 'refused');
     await assertRows(before + 1);
     assert.ok((await results()).every((one) => one !== 'OK'));
-    assert.match(tab.page.url(), /outcome=error/);
+    await tab.page.waitForURL(/outcome=error/);
 });
 
 test('and by account', async () => {
     await tab.page.getByLabel('Result').selectOption('');
     await tab.page.getByLabel('Account').selectOption({ label: 'echo/0' });
     await tab.page.locator('.outcome.is-error').first().waitFor({ state: 'detached' });
-    const before = await rows().count();
+    const before = await assertAll('account=echo/0');
     await chats('gpt-4o', 'refused', 'echo');
     await assertRows(before + 1);
     assert.ok((await models()).every((one) => one === 'echo'));
@@ -79,16 +86,14 @@ test('a filter that nothing matches offers the way back', async () => {
 
 test('rows wait while paused, other filters then too', async () => {
     // All that was sent before is shown; the stream may tell of it once more.
-    const { requests } = await gate.rig.ask('GET', '/requests?limit=50');
-    const before = requests.length;
-    await assertRows(before);
+    const before = await assertAll('');
     await tab.page.getByText('Pause').click();
     await chats('echo', 'gpt-4o');
     await tab.page.getByText('Resume (2 new)').waitFor();
     assert.equal(await rows().count(), before);
     await tab.page.getByLabel('Model').selectOption('echo');
     await tab.page.locator('.requests tr:has-text("gpt-4o")').first().waitFor({ state: 'detached' });
-    const ofEcho = await rows().count();
+    const ofEcho = await assertAll('model=echo');
     await chats('gpt-4o', 'echo');
     await tab.page.getByText('Resume (1 new)').click();
     await assertRows(ofEcho + 1);
@@ -100,13 +105,12 @@ test('/ goes to the filters, a row explains itself, its address survives a reloa
     await tab.assertFocus('.filters select');
     await rows().first().click();
     await tab.page.locator('.attempts li, .passed li').first().waitFor();
-    const address = tab.page.url();
-    assert.match(address, /id=/);
+    await tab.page.waitForURL(/id=/);
     await tab.page.reload();
     await tab.page.locator('.attempts li, .passed li').first().waitFor();
     await tab.page.keyboard.press('Escape');
     await tab.dialog.waitFor({ state: 'detached' });
-    assert.doesNotMatch(tab.page.url(), /id=/);
+    await tab.page.waitForURL(/logs(?!.*id=)/);
     await tab.go('logs?id=of-long-ago');
     await tab.dialog.getByRole('alert').waitFor();
     await tab.page.keyboard.press('Escape');
@@ -162,7 +166,6 @@ test('older rows to the very end, with never too many in the page', async () => 
     // Now it looks at the past: what arrives waits.
     await gate.chat('echo');
     await tab.page.getByText('Resume (1 new)').click();
-    await rows().nth(49).waitFor();
     await older.waitFor();
-    assert.equal(await rows().count(), 50);
+    await assertRows(50);
 });

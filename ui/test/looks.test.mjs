@@ -2,7 +2,7 @@
 // complaint of the browser under the page's own security policy. With SHOTS: a picture of each.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Console, LOOKS } from './console.mjs';
+import { Console, eventually, LOOKS } from './console.mjs';
 
 const FIRST_VIEW_MS = 1000;
 let gate;
@@ -29,7 +29,7 @@ const NARROW_MARK = /[\u4e00-\u9fff][,:;?!](?!\d)/;
 async function look(tab, name) {
     await tab.assertAccessible(name);
     assert.doesNotMatch(await tab.page.locator('body').innerText(), NARROW_MARK, name);
-    assert.equal(await width(tab), 0, `${name} is wider than the window`);
+    await eventually(async () => assert.equal(await width(tab), 0, `${name} is wider than the window`));
     await tab.shot(name, { fullPage: !name.includes('dialog') });
 }
 

@@ -43,7 +43,7 @@ async function logs(tab) {
 // routing.lua of the draft becomes this text.
 async function write(tab, text) {
     await tab.go('scripts?file=routing.lua');
-    const editor = tab.page.locator('.code-editor .cm-content');
+    const editor = tab.page.locator('.code-editor .cm-content[aria-label*="routing.lua"]');
     await editor.click();
     await tab.page.keyboard.press('Control+a');
     await tab.page.keyboard.insertText(text);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { completion } from '../../tests/upstream/oauth_answers.mjs';
 import { chunkOf, streamOf } from '../../tests/upstream/scenarios.mjs';
-import { Console, LOOKS } from './console.mjs';
+import { Console, eventually, LOOKS } from './console.mjs';
 import {
     answers,
     ask,
@@ -31,16 +31,16 @@ beforeEach(() => forget(gate, usual));
 
 // As the editor of another tab keeps it; until this tab has heard of it.
 async function putDraft(tab, edits) {
-    const heard = tab.page.evaluate(
-        () => new Promise((done) => addEventListener('storage', () => done(), { once: true })),
-    );
+    await tab.page.evaluate(() => {
+        window.heard = new Promise((done) => addEventListener('storage', () => done(), { once: true }));
+    });
     const other = await tab.page.context().newPage();
     await other.goto(`${gate.origin}/health`);
     await other.evaluate((changed) => {
         const draft = { base: 1, edits: changed, origins: {}, fromDisk: 0 };
         localStorage.setItem('gate.draft /ui/', JSON.stringify(draft));
     }, edits);
-    await heard;
+    await tab.page.evaluate(() => window.heard);
     await other.close();
 }
 
@@ -52,7 +52,7 @@ test('the draft of the scripts decides when it is told to, and as it is now', as
     gate.rig.mock.when('gpt-4o', (request) => completion('As it runs.', request.json));
     const tab = await playground(gate);
     const use = tab.page.getByLabel('Use the draft scripts');
-    assert.ok(await use.isDisabled());
+    await eventually(async () => assert.ok(await use.isDisabled()));
     await putDraft(tab, { 'routing.lua': routing('a try') });
     await choose(tab, 'fast');
     await ask(tab, 'x');
@@ -111,7 +111,7 @@ test('where no model is served the way to one is offered', async () => {
     await tab.page.getByText('No model is served yet').waitFor();
     await tab.assertAccessible('nothing is served');
     await field(tab).fill('x');
-    assert.ok(await tab.page.getByRole('button', { name: 'Send' }).isDisabled());
+    await tab.page.getByRole('button', { name: 'Send', disabled: true }).waitFor();
     await tab.page.locator('.play-talk .primary').click();
     await tab.page.locator('dialog .ways').waitFor();
     assert.deepEqual(tab.errors, []);
@@ -138,8 +138,10 @@ for (const look of Object.keys(LOOKS)) {
         await tab.page.locator('.play-figures').waitFor();
         await steps(tab).locator('li').nth(4).waitFor();
         await tab.assertAccessible(look);
-        const wider = await tab.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.equal(wider, 0, 'wider than the window');
+        const over = () => document.documentElement.scrollWidth - innerWidth;
+        await eventually(async () =>
+            assert.equal(await tab.page.evaluate(over), 0, 'wider than the window'),
+        );
         await tab.shot(`${look}-playground`);
         await tab.shot(`${look}-playground-full`, { fullPage: true });
         assert.deepEqual(tab.errors, []);

@@ -1,7 +1,7 @@
 // A login that runs: QR code, link, code and the time that is left. The gateway polls the service;
 // the page asks the gateway how it stands.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { cancelLogin, readLogin, reloadAccount } from '../../api/accounts';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { readLogin, reloadAccount } from '../../api/accounts';
 import { ApiError } from '../../api/client';
 import type { Login } from '../../api/types';
 import { errorText } from '../../errors';
@@ -92,11 +92,12 @@ async function finish(login: Login): Promise<void> {
 
 interface Props {
     first: Login;
+    onEnd: () => void; // one way or the other
     onRetry: () => void;
     onClose: () => void;
 }
 
-export function LoginFlow({ first, onRetry, onClose }: Props) {
+export function LoginFlow({ first, onEnd, onRetry, onClose }: Props) {
     const [login, setLogin] = useState(first);
     const state = useRef(first.state);
     state.current = login.state;
@@ -123,12 +124,13 @@ export function LoginFlow({ first, onRetry, onClose }: Props) {
         return () => {
             isGone = true;
             clearInterval(timer);
-            // Who closes the dialog does not want the account any more.
-            if (state.current === 'pending') {
-                cancelLogin(first.id).catch(() => undefined);
-            }
         };
     }, []);
+    useLayoutEffect(() => {
+        if (login.state !== 'pending') {
+            onEnd();
+        }
+    }, [login.state]);
     useEffect(() => {
         if (login.state === 'done') {
             onClose();

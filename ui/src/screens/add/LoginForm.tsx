@@ -1,41 +1,24 @@
 // A new account by a login: a name, then the code.
 import { useState } from 'preact/hooks';
-import { startLogin } from '../../api/accounts';
-import type { Login } from '../../api/types';
-import { errorText } from '../../errors';
 import { t } from '../../i18n';
 import { AliasField } from './AliasField';
 import { LoginFlow } from './LoginFlow';
 import { ProviderField, takers } from './ProviderField';
+import { useLogin } from './useLogin';
 
 export function LoginForm({ onClose }: { onClose: () => void }) {
     const from = takers('login');
     const [chosen, setChosen] = useState('');
     const [alias, setAlias] = useState('');
-    const [login, setLogin] = useState<Login | null>(null);
-    const [problem, setProblem] = useState('');
-    const [isBusy, setBusy] = useState(false);
+    const { login, problem, isBusy, start, onEnd } = useLogin();
     const provider = chosen || (from[0]?.name ?? '');
-    const start = async () => {
-        if (isBusy) {
-            return; // one code is enough
-        }
-        setBusy(true);
-        setProblem('');
-        try {
-            setLogin(await startLogin(alias ? { provider, alias } : { provider }));
-        } catch (error) {
-            setLogin(null);
-            setProblem(errorText(error));
-        }
-        setBusy(false);
-    };
+    const ask = () => void start(alias ? { provider, alias } : { provider });
     if (login) {
-        return <LoginFlow key={login.id} first={login} onRetry={() => void start()} onClose={onClose} />;
+        return <LoginFlow key={login.id} first={login} onEnd={onEnd} onRetry={ask} onClose={onClose} />;
     }
     const submit = (event: Event) => {
         event.preventDefault();
-        void start();
+        ask();
     };
     return (
         <form class="form" onSubmit={submit}>

@@ -1,34 +1,17 @@
 // Signs in again for an account: it keeps its id, name and counters.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { startLogin } from '../../api/accounts';
-import type { Login } from '../../api/types';
-import { errorText } from '../../errors';
+import { useEffect } from 'preact/hooks';
 import { t } from '../../i18n';
 import { Skeleton } from '../../parts/Skeleton';
 import type { Renewed } from './AddAccount';
 import { LoginFlow } from './LoginFlow';
+import { useLogin } from './useLogin';
 
 export function Renew({ account, onClose }: { account: Renewed; onClose: () => void }) {
-    const [login, setLogin] = useState<Login | null>(null);
-    const [problem, setProblem] = useState('');
-    const isBusy = useRef(false);
-    const start = async () => {
-        if (isBusy.current) {
-            return; // one code is enough
-        }
-        isBusy.current = true;
-        setProblem('');
-        try {
-            setLogin(await startLogin({ account: account.id }));
-        } catch (error) {
-            setLogin(null);
-            setProblem(errorText(error));
-        }
-        isBusy.current = false;
-    };
-    useEffect(() => void start(), []);
+    const { login, problem, start, onEnd } = useLogin();
+    const ask = () => void start({ account: account.id });
+    useEffect(ask, []);
     if (login) {
-        return <LoginFlow key={login.id} first={login} onRetry={() => void start()} onClose={onClose} />;
+        return <LoginFlow key={login.id} first={login} onEnd={onEnd} onRetry={ask} onClose={onClose} />;
     }
     if (problem === '') {
         return <Skeleton rows={2} />;
@@ -42,7 +25,7 @@ export function Renew({ account, onClose }: { account: Renewed; onClose: () => v
                 <button type="button" onClick={onClose}>
                     {t('cancel')}
                 </button>
-                <button class="primary" onClick={() => void start()}>
+                <button class="primary" onClick={ask}>
                     {t('add.retry')}
                 </button>
             </footer>

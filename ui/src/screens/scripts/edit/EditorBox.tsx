@@ -1,5 +1,5 @@
 // The editor as a component. All of CodeMirror comes with this file: it is loaded when it is shown.
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { report, setText, textOf } from '../draft';
 import { type Editor, mountEditor } from './editor';
 import { problemsOf } from './marks';
@@ -30,7 +30,8 @@ export function EditorBox({ file, text }: Props) {
         setEditor(made);
         return () => made.destroy();
     }, []);
-    useEffect(() => {
+    // With the rest of the page: what is typed a moment later is meant for this file.
+    useLayoutEffect(() => {
         // As it is now: more may have been typed since this was rendered.
         editor?.show(file, textOf(file) ?? text);
     }, [editor, file, text]);
