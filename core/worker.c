@@ -1,7 +1,6 @@
 #include "admin/console.h"
 #include "base/clock.h"
 #include "base/mailbox.h"
-#include "base/thread.h"
 #include "request/stage.h"
 #include "worker_internal.h"
 #include <errno.h>
@@ -155,7 +154,6 @@ static void worker_stop(struct worker *w)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    gate_thread_be_prompt();
     w->status = worker_start(w);
     if (w->status != GATE_OK)
         w->cut = true;
