@@ -1,6 +1,5 @@
 #include "admin/admin_internal.h"
 #include "base/clock.h"
-#include "base/thread.h"
 #include "record/backup.h"
 #include <dirent.h>
 #include <limits.h>
@@ -125,7 +124,6 @@ void admin_backup_finish(struct gate_admin *a)
 static void *write_file(void *arg)
 {
     struct admin_backup *b = arg;
-    gate_thread_give_way();
     b->status =
         gate_backup_from_copy(b->plugin, b->values, b->directory, b->file, &b->sum, &b->err);
     gate_control_post(b->control, on_written, b);
